@@ -1,0 +1,57 @@
+"""Averaging of volumes within stimulus blocks."""
+
+import numpy as np
+
+from fmri2image.core.errors import DataError
+
+
+def average_blocks(
+    signal: np.ndarray,
+    onsets: np.ndarray,
+    durations: np.ndarray,
+    repetition_time: float,
+    shift_seconds: float = 4.0,
+    window: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Average the volumes of each block, later by the haemodynamic delay (Shen et al. 2019, "MRI data preprocessing").
+
+    Parameters
+    ----------
+    signal : array of shape (T, V)
+    onsets, durations : arrays of shape (B,)
+        Seconds; onsets count from the first volume of `signal`.
+    repetition_time : float
+        Seconds.
+    shift_seconds : float
+        Delay added to every onset.
+    window : float, optional
+        Seconds that are averaged from the shifted onset on; the block's duration if None.
+
+    Returns
+    -------
+    means : array of shape (B, V)
+    n_volumes : int array of shape (B,)
+        Number of volumes averaged; fewer than the window holds where the run ends earlier.
+
+    Raises
+    ------
+    DataError
+        If a block holds no volume of the run.
+    """
+    onsets, durations = np.asarray(onsets, dtype=float), np.asarray(durations, dtype=float)
+    lengths = durations if window is None else np.full_like(durations, window)
+    first = np.round((onsets + shift_seconds) / repetition_time).astype(int)
+    last = first + np.maximum(np.round(lengths / repetition_time).astype(int), 1)
+    first, last = np.maximum(first, 0), np.minimum(last, len(signal))
+    if np.any(last <= first):
+        block = int(np.flatnonzero(last <= first)[0])
+        raise DataError(
+            f"The block at {onsets[block]:g} s, averaged {shift_seconds:g} s later, lies outside the run, which has "
+            f"{len(signal)} kept volumes of {repetition_time:g} s."
+        )
+    means = (
+        np.stack([signal[a:b].mean(axis=0) for a, b in zip(first, last, strict=True)])
+        if len(onsets)
+        else (np.empty((0, signal.shape[1])))
+    )
+    return means, last - first

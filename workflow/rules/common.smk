@@ -1,0 +1,18 @@
+# The only place where the configuration is read: everything else asks `study`.
+from fmri2image.core.digest import code_digest, env_digest
+from fmri2image.core.study import load_study
+
+study = load_study(config)
+
+
+wildcard_constraints:
+    dataset=study.dataset,
+    subject="|".join(study.subjects),
+    session="[A-Za-z0-9]+",
+    run="[0-9]+",
+    roi="|".join(study.rois),
+    stimulus_set="|".join(study.stimulus_sets),
+    test="|".join(study.tests),
+    network="|".join(study.networks),
+    decoder="|".join(study.decoders),
+    method="|".join(study.methods),

@@ -1,0 +1,104 @@
+# One long score table; every score beside the permutation distribution of the same split.
+rule score_features:
+    input:
+        unpack(study.score_features_inputs),
+    output:
+        accuracy="results/{dataset}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_accuracy.tsv",
+    log:
+        "results/logs/score_features/{dataset}_{decoder}_sub-{subject}_roi-{roi}.log",
+    benchmark:
+        "results/benchmarks/score_features/{dataset}_{decoder}_sub-{subject}_roi-{roi}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=study.score_features_settings,
+        code=code_digest("score_features"),
+        env=env_digest("evaluate"),
+    message:
+        "sub-{wildcards.subject}, {wildcards.roi}: accuracy of {wildcards.decoder}"
+    script:
+        "../scripts/score_features.py"
+
+
+rule score_images:
+    input:
+        unpack(study.score_images_inputs),
+    output:
+        scores="results/{dataset}/evaluate/images/{method}/{source}_{test}_scores.tsv",
+        permutations="results/{dataset}/evaluate/images/{method}/{source}_{test}_permutations.tsv",
+    log:
+        "results/logs/score_images/{dataset}_{method}_{source}_{test}.log",
+    benchmark:
+        "results/benchmarks/score_images/{dataset}_{method}_{source}_{test}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=study.score_images_settings,
+        code=code_digest("score_images"),
+        env=env_digest("evaluate"),
+    message:
+        "{wildcards.method}: scores of {wildcards.source}, {wildcards.test}"
+    script:
+        "../scripts/score_images.py"
+
+
+# Under cross-validation the permutation distribution is not centred on 0.5, so training is repeated with exchanged pairs.
+rule refit_permuted:
+    input:
+        unpack(study.refit_inputs),
+    output:
+        scores="results/{dataset}/evaluate/images/{method}/sub-{subject}_roi-{roi}_{test}_refitted.tsv",
+    log:
+        "results/logs/refit_permuted/{dataset}_{method}_sub-{subject}_roi-{roi}_{test}.log",
+    benchmark:
+        "results/benchmarks/refit_permuted/{dataset}_{method}_sub-{subject}_roi-{roi}_{test}.tsv"
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=study.gpu(),
+    params:
+        settings=study.refit_settings,
+        code=lambda wildcards: code_digest("refit_permuted", also=study.method_modules(wildcards.method)),
+        env=env_digest("reconstruct"),
+    message:
+        "{wildcards.method}: refit with permuted pairs, {wildcards.test}"
+    script:
+        "../scripts/refit_permuted.py"
+
+
+rule score_motion:
+    input:
+        motion=study.subject_files("motion"),
+        reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
+        truth="results/{dataset}/truth/sub-{subject}_truth.h5",
+    output:
+        scores="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
+    log:
+        "results/logs/score_motion/{dataset}_sub-{subject}.log",
+    benchmark:
+        "results/benchmarks/score_motion/{dataset}_sub-{subject}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=study.preprocess_settings("discard_seconds"),
+        code=code_digest("score_motion"),
+        env=env_digest("evaluate"),
+    message:
+        "sub-{wildcards.subject}: estimated against simulated motion"
+    script:
+        "../scripts/score_motion.py"

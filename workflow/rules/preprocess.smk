@@ -1,0 +1,121 @@
+# Motion correction and coregistration; one interpolation takes every volume onto the mask grid of the subject.
+PREPROCESS = "results/{dataset}/preprocess/sub-{subject}"
+RAW = "results/{dataset}/bids/sub-{subject}"
+
+
+rule make_reference:
+    input:
+        bold=study.reference_bold(),
+    output:
+        reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
+    log:
+        "results/logs/make_reference/{dataset}_sub-{subject}.log",
+    benchmark:
+        "results/benchmarks/make_reference/{dataset}_sub-{subject}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=study.preprocess_settings("discard_seconds", "realign"),
+        code=code_digest("make_reference"),
+        env=env_digest("preprocess"),
+    message:
+        "sub-{wildcards.subject}: reference volume of the motion correction"
+    script:
+        "../scripts/make_reference.py"
+
+
+rule coregister:
+    input:
+        reference=rules.make_reference.output.reference,
+        inplane=study.reference_inplane(),
+        t1w=RAW + "/ses-anatomy/anat/sub-{subject}_ses-anatomy_T1w.nii.gz",
+    output:
+        transform=PREPROCESS + "/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
+    log:
+        "results/logs/coregister/{dataset}_sub-{subject}.log",
+    benchmark:
+        "results/benchmarks/coregister/{dataset}_sub-{subject}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=study.preprocess_settings("coregister"),
+        code=code_digest("coregister"),
+        env=env_digest("preprocess"),
+    message:
+        "sub-{wildcards.subject}: EPI to in-plane T2 to T1w"
+    script:
+        "../scripts/coregister.py"
+
+
+rule correct_motion:
+    input:
+        bold=RAW + study.bids_name("bold.nii.gz"),
+        sidecar=RAW + study.bids_name("bold.json"),
+        reference=rules.make_reference.output.reference,
+        transform=rules.coregister.output.transform,
+        grid=study.mask_files()[0],
+    output:
+        bold=temp(PREPROCESS + study.bids_name("space-T1w_desc-preproc_bold.nii.gz")),
+        bold_sidecar=temp(PREPROCESS + study.bids_name("space-T1w_desc-preproc_bold.json")),
+        motion=PREPROCESS + study.bids_name("desc-motion_timeseries.tsv"),
+        motion_sidecar=PREPROCESS + study.bids_name("desc-motion_timeseries.json"),
+    log:
+        "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.log",
+    benchmark:
+        "results/benchmarks/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=study.preprocess_settings("discard_seconds", "realign", "reslice_order", "device"),
+        code=code_digest("correct_motion"),
+        env=env_digest("preprocess"),
+    message:
+        "sub-{wildcards.subject} ses-{wildcards.session} run-{wildcards.run}: motion"
+    script:
+        "../scripts/correct_motion.py"
+
+
+rule plot_preprocess:
+    input:
+        motion=study.subject_files("motion"),
+        reference=rules.make_reference.output.reference,
+        transform=rules.coregister.output.transform,
+        t1w=RAW + "/ses-anatomy/anat/sub-{subject}_ses-anatomy_T1w.nii.gz",
+        masks=study.mask_files(),
+    output:
+        figure=report(
+            "results/{dataset}/figures/sub-{subject}_preprocess.png",
+            caption="../report/preprocess.rst",
+            category="Preprocessing",
+            labels={"subject": "{subject}", "figure": "motion and coregistration"},
+        ),
+    log:
+        "results/logs/plot_preprocess/{dataset}_sub-{subject}.log",
+    benchmark:
+        "results/benchmarks/plot_preprocess/{dataset}_sub-{subject}.tsv"
+    conda:
+        "../../envs/preprocess.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings={"simulated": study.simulated, "unions": study.config["samples"]["unions"]},
+        code=code_digest("plot_preprocess"),
+        env=env_digest("preprocess"),
+    message:
+        "sub-{wildcards.subject}: quality of preprocessing"
+    script:
+        "../scripts/plot_preprocess.py"

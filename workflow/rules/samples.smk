@@ -1,0 +1,58 @@
+# Clean each run, average each stimulus block: trials × voxels in BData layout.
+if study.simulated:
+
+    rule build_samples:
+        input:
+            bold=study.subject_files("bold"),
+            sidecars=study.subject_files("bold_sidecar"),
+            motion=study.subject_files("motion"),
+            events=study.subject_files("events"),
+            masks=study.mask_files(),
+        output:
+            samples="results/{dataset}/samples/sub-{subject}.h5",
+        log:
+            "results/logs/build_samples/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/build_samples/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/samples.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=study.samples_settings(),
+            code=code_digest("build_samples"),
+            env=env_digest("samples"),
+        message:
+            "sub-{wildcards.subject}: block responses"
+        script:
+            "../scripts/build_samples.py"
+
+else:
+
+    rule import_miyawaki:
+        input:
+            study.miyawaki_files(),
+        output:
+            samples="results/{dataset}/samples/sub-01.h5",
+            images=expand("results/{{dataset}}/stimuli/{stimulus_set}.h5", stimulus_set=study.stimulus_sets),
+        log:
+            "results/logs/import_miyawaki/{dataset}.log",
+        benchmark:
+            "results/benchmarks/import_miyawaki/{dataset}.tsv"
+        conda:
+            "../../envs/samples.yaml"
+        threads: 1
+        retries: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=study.miyawaki_settings(),
+            code=code_digest("import_miyawaki"),
+            env=env_digest("samples"),
+        message:
+            "Miyawaki et al. 2008: samples and stimuli"
+        script:
+            "../scripts/import_miyawaki.py"
