@@ -1,6 +1,6 @@
 # The only place where the configuration is read: everything else asks `study`.
 from fmri2image.core.digest import code_digest, env_digest
-from fmri2image.core.study import load_study
+from fmri2image.study import load_study
 
 study = load_study(config)
 
@@ -16,3 +16,5 @@ wildcard_constraints:
     network="|".join(study.networks),
     decoder="|".join(study.decoders),
     method="|".join(study.methods),
+    source="sub-[A-Za-z0-9]+_roi-[A-Za-z0-9]+|true-features",
+    training="[a-z]+",

@@ -77,28 +77,30 @@ rule refit_permuted:
         "../scripts/refit_permuted.py"
 
 
-rule score_motion:
-    input:
-        motion=study.subject_files("motion"),
-        reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
-        truth="results/{dataset}/truth/sub-{subject}_truth.h5",
-    output:
-        scores="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
-    log:
-        "results/logs/score_motion/{dataset}_sub-{subject}.log",
-    benchmark:
-        "results/benchmarks/score_motion/{dataset}_sub-{subject}.tsv"
-    conda:
-        "../../envs/evaluate.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        settings=study.preprocess_settings("discard_seconds"),
-        code=code_digest("score_motion"),
-        env=env_digest("evaluate"),
-    message:
-        "sub-{wildcards.subject}: estimated against simulated motion"
-    script:
-        "../scripts/score_motion.py"
+if study.runs:
+
+    rule score_motion:
+        input:
+            motion=study.run_files("desc-motion_timeseries.tsv"),
+            reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
+            truth="results/{dataset}/truth/sub-{subject}_truth.h5",
+        output:
+            scores="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
+        log:
+            "results/logs/score_motion/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/score_motion/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            settings={},
+            code=code_digest("score_motion"),
+            env=env_digest("evaluate"),
+        message:
+            "sub-{wildcards.subject}: estimated against simulated motion"
+        script:
+            "../scripts/score_motion.py"

@@ -6,7 +6,7 @@ for network in study.networks:
             f"extract_features_{network}".replace("-", "_")
         input:
             images="results/{dataset}/stimuli/{stimulus_set}.h5",
-            weights=study.weights(network),
+            weights=study.networks[network]["weights"],
         output:
             layers=expand("results/{{dataset}}/features/{network}/{{stimulus_set}}/{layer}.h5", network=network, layer=study.layers(network)),
         log:

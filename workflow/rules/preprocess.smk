@@ -5,7 +5,8 @@ RAW = "results/{dataset}/bids/sub-{subject}"
 
 rule make_reference:
     input:
-        bold=study.reference_bold(),
+        bold=study.run_files("bold.nii.gz", "bids")[0],
+        sidecar=study.run_files("bold.json", "bids")[0],
     output:
         reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
     log:
@@ -31,8 +32,8 @@ rule make_reference:
 rule coregister:
     input:
         reference=rules.make_reference.output.reference,
-        inplane=study.reference_inplane(),
-        t1w=RAW + "/ses-anatomy/anat/sub-{subject}_ses-anatomy_T1w.nii.gz",
+        inplane=study.inplane_file(),
+        t1w=study.t1w_file(),
     output:
         transform=PREPROCESS + "/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
     log:
@@ -57,16 +58,16 @@ rule coregister:
 
 rule correct_motion:
     input:
-        bold=RAW + study.bids_name("bold.nii.gz"),
-        sidecar=RAW + study.bids_name("bold.json"),
+        bold=RAW + study.run_pattern("bold.nii.gz"),
+        sidecar=RAW + study.run_pattern("bold.json"),
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
         grid=study.mask_files()[0],
     output:
-        bold=temp(PREPROCESS + study.bids_name("space-T1w_desc-preproc_bold.nii.gz")),
-        bold_sidecar=temp(PREPROCESS + study.bids_name("space-T1w_desc-preproc_bold.json")),
-        motion=PREPROCESS + study.bids_name("desc-motion_timeseries.tsv"),
-        motion_sidecar=PREPROCESS + study.bids_name("desc-motion_timeseries.json"),
+        bold=temp(PREPROCESS + study.run_pattern("space-T1w_desc-preproc_bold.nii.gz")),
+        bold_sidecar=temp(PREPROCESS + study.run_pattern("space-T1w_desc-preproc_bold.json")),
+        motion=PREPROCESS + study.run_pattern("desc-motion_timeseries.tsv"),
+        motion_sidecar=PREPROCESS + study.run_pattern("desc-motion_timeseries.json"),
     log:
         "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.log",
     benchmark:
@@ -89,10 +90,10 @@ rule correct_motion:
 
 rule plot_preprocess:
     input:
-        motion=study.subject_files("motion"),
+        motion=study.run_files("desc-motion_timeseries.tsv"),
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
-        t1w=RAW + "/ses-anatomy/anat/sub-{subject}_ses-anatomy_T1w.nii.gz",
+        t1w=study.t1w_file(),
         masks=study.mask_files(),
     output:
         figure=report(

@@ -4,7 +4,7 @@ rule gather_tables:
         scores=study.score_files("scores"),
         permutations=study.score_files("permutations"),
         accuracy=study.accuracy_files(),
-        motion=study.motion_score_files(),
+        motion=study.motion_files(),
     output:
         scores=f"{study.root}/evaluate/scores.tsv",
         tables=report(
@@ -24,7 +24,7 @@ rule gather_tables:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.table_settings(),
+        settings=study.report_settings(),
         code=code_digest("gather_tables"),
         env=env_digest("report"),
     message:
@@ -55,7 +55,7 @@ rule plot_sheet:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=study.sheet_settings,
+        settings=study.report_settings(),
         code=code_digest("plot_sheet"),
         env=env_digest("report"),
     message:
@@ -86,7 +86,7 @@ rule plot_identification:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.figure_settings(),
+        settings=study.report_settings(),
         code=code_digest("plot_identification"),
         env=env_digest("report"),
     message:
@@ -117,7 +117,7 @@ rule plot_decoding_accuracy:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.figure_settings(),
+        settings=study.report_settings(),
         code=code_digest("plot_decoding_accuracy"),
         env=env_digest("report"),
     message:
@@ -150,7 +150,7 @@ rule write_summary:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.figure_settings(),
+        settings=study.report_settings(),
         code=code_digest("write_summary"),
         env=env_digest("report"),
     message:

@@ -3,10 +3,10 @@ if study.simulated:
 
     rule build_samples:
         input:
-            bold=study.subject_files("bold"),
-            sidecars=study.subject_files("bold_sidecar"),
-            motion=study.subject_files("motion"),
-            events=study.subject_files("events"),
+            bold=study.preproc_files("nii.gz"),
+            sidecars=study.preproc_files("json"),
+            motion=study.run_files("desc-motion_timeseries.tsv"),
+            events=study.run_files("events.tsv", "bids"),
             masks=study.mask_files(),
         output:
             samples="results/{dataset}/samples/sub-{subject}.h5",

@@ -47,6 +47,12 @@ class LabelledArray:
         return LabelledArray(self.values[index], list(names), dict(self.attributes))
 
 
+def concatenate(parts: Sequence[LabelledArray]) -> LabelledArray:
+    """Join arrays row by row; the attributes are those of the first."""
+    values = np.concatenate([part.values for part in parts])
+    return LabelledArray(values, [row for part in parts for row in part.rows], dict(parts[0].attributes))
+
+
 def shorten(names: Sequence[str], most: int = 4) -> str:
     """Join names for a message, at most `most` of them."""
     names = [str(name) for name in names]

@@ -30,14 +30,14 @@ def read_images(path: str | Path, rows: list[str] | None = None) -> LabelledArra
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Resize float images (n, 3, height, width) to size × size, bilinear with anti-aliasing (Pillow's)."""
+    """Resize float images (n, 3, height, width) to size × size by area averaging, which keeps coarse patches sharp."""
     if images.shape[-2:] == (size, size):
         return images
     out = np.empty((*images.shape[:2], size, size), dtype=np.float32)
     for i, image in enumerate(images):
         for c, channel in enumerate(image):
             plane = Image.fromarray(np.asarray(channel, dtype=np.float32))
-            out[i, c] = np.asarray(plane.resize((size, size), Image.Resampling.BILINEAR))
+            out[i, c] = np.asarray(plane.resize((size, size), Image.Resampling.BOX))
     return out
 
 

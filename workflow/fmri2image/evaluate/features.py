@@ -69,19 +69,23 @@ class FeatureAccuracy:
         sums["tt"] += (t * t).sum(1)
         sums["dt"] += d @ t.T
 
-    def unit_correlation(self, own: np.ndarray | None = None) -> float:
+    def unit_correlation(self, own: np.ndarray | None = None) -> np.ndarray:
         """Return the mean over units of the correlation over rows.
 
         Parameters
         ----------
-        own : integer array of shape (n_rows,), optional
-            Other stimuli for the rows (a permutation). Where every stimulus has equally many rows this is exact; a unit's
+        own : integer array of shape (..., n_rows), optional
+            Other stimuli for the rows (permutations). Where every stimulus has equally many rows this is exact: a unit's
             mean and SD over the shown stimuli do not change then.
+
+        Returns
+        -------
+        r : array of shape (...)
         """
         own = self.own if own is None else own
         if self._units == 0:
-            return float("nan")
-        return float(self._cross[np.arange(len(own)), own].sum() / self._units)
+            return np.full(own.shape[:-1], np.nan)
+        return self._cross[np.arange(own.shape[-1]), own].sum(axis=-1) / self._units
 
     def pattern_correlation(self) -> np.ndarray:
         """Return the correlation (n_rows, n_stimuli) of decoded and true patterns over the units."""

@@ -64,17 +64,27 @@ def identification(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
     return win_matrix(similarity)[np.arange(len(own)), own]
 
 
+def top_one(wins: np.ndarray) -> np.ndarray:
+    """Return 1 where a stimulus beats every lure, else 0; same shape as `wins`."""
+    return (wins >= 1).astype(float)
+
+
+# What is derived from the shares of lures that are beaten, by the suffix of the metric's name.
+IDENTIFICATIONS = {"identification": lambda wins: wins, "top1": top_one}
+
+
 def permute_labels(
-    similarity: np.ndarray, own: np.ndarray, n_permutations: int, generator: np.random.Generator
+    wins: np.ndarray, own: np.ndarray, n_permutations: int, generator: np.random.Generator
 ) -> PermutationTest:
-    """Test mean identification by exchanging the stimuli's labels, the reconstructions staying as they are.
+    """Test a mean over rows by exchanging the stimuli's labels, the reconstructions staying as they are.
 
     Right for held-out test sets, where no reconstruction depends on the labels of the test stimuli. All rows of one
     stimulus keep a common label.
 
     Parameters
     ----------
-    similarity : array of shape (n_rows, n_stimuli)
+    wins : array of shape (n_rows, n_stimuli)
+        Score of each row if each stimulus were its own, from `win_matrix` or `top_one`.
     own : integer array of shape (n_rows,)
     n_permutations : int
     generator : numpy Generator
@@ -84,9 +94,12 @@ def permute_labels(
     PermutationTest
         Of the mean over rows.
     """
-    wins = win_matrix(similarity)
     rows = np.arange(len(own))
-    null = np.array(
-        [wins[rows, generator.permutation(similarity.shape[1])[own]].mean() for _ in range(n_permutations)]
-    )
+    null = wins[rows, relabel(own, wins.shape[1], n_permutations, generator)].mean(axis=1)
     return PermutationTest(float(wins[rows, own].mean()), null)
+
+
+def relabel(own: np.ndarray, n_stimuli: int, n_permutations: int, generator: np.random.Generator) -> np.ndarray:
+    """Return permuted own stimuli (n_permutations, n_rows); rows of one stimulus keep a common label."""
+    labels = np.tile(np.arange(n_stimuli), (n_permutations, 1))
+    return generator.permuted(labels, axis=1)[:, own]

@@ -1,8 +1,15 @@
 """Estimated head motion of simulated subjects against the motion that was simulated."""
 
-import numpy as np
+import re
+from pathlib import Path
 
-from fmri2image.core.geometry import rigid_matrix, rigid_parameters
+import nibabel
+import numpy as np
+import pandas as pd
+
+from fmri2image.core.arrays import read_array
+from fmri2image.core.geometry import PARAMETERS, grid_centre, rigid_matrix, rigid_parameters
+from fmri2image.preprocess.tables import read_motion
 
 
 def motion_error(
@@ -36,3 +43,51 @@ def motion_error(
 def rms(error: np.ndarray) -> tuple[float, float]:
     """Return the root mean square over volumes and axes of the translations (mm) and rotations (degrees)."""
     return float(np.sqrt((error[:, :3] ** 2).mean())), float(np.sqrt((error[:, 3:] ** 2).mean()))
+
+
+def score_runs(
+    subject: str, motion: list[str], reference: str, truth: str
+) -> pd.DataFrame:
+    """Compare the motion tables of a subject with the simulated poses.
+
+    Parameters
+    ----------
+    subject : str
+    motion : list of path
+        Motion tables of all runs; the first run's first kept volume is the reference of all.
+    reference : path
+        The reference volume, about whose centre the parameters turn.
+    truth : path
+        Simulated poses, array ``pose_ses-…_run-…`` (n_volumes, 4, 4) per run; motion tables lack the volumes dropped at
+        the start of a run.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per run: ``rms_translation`` (mm), ``rms_rotation`` (degrees), ``largest_translation`` simulated (mm).
+    """
+    image = nibabel.load(reference)
+    centre = grid_centre(image.shape, image.affine)
+    reference_pose, rows = None, []
+    for path in motion:
+        session, run = re.search(r"_ses-([A-Za-z0-9]+)_.*run-(\d+)_", Path(path).name).groups()
+        poses = read_array(truth, f"pose_ses-{session}_run-{run}")
+        estimated = read_motion(path)[list(PARAMETERS)].to_numpy()
+        kept = poses.values[len(poses.values) - len(estimated) :]
+        if reference_pose is None:
+            reference_pose = kept[0]
+        translation, rotation = rms(motion_error(estimated, kept, reference_pose, centre))
+        moved = rigid_parameters(kept @ np.linalg.inv(reference_pose), centre)
+        rows.append(
+            {
+                "subject": subject,
+                "session": session,
+                "run": run,
+                "n_volumes": len(estimated),
+                "rms_translation": translation,
+                "rms_rotation": rotation,
+                "largest_translation": float(np.abs(moved[:, :3]).max()),
+                "largest_rotation": float(np.degrees(np.abs(moved[:, 3:]).max())),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -21,7 +21,8 @@ class CoregisterSettings:
     Parameters
     ----------
     smoothing : tuple of float
-        Standard deviation in mm of the Gaussian on both images, one per level, coarse to fine.
+        Standard deviation in mm of the Gaussian on both images, one per level, coarse to fine. Keep the last small:
+        where the order of the tissues' intensities differs, as between EPI and T2, blurred borders seem to be shifted.
     n_points : tuple of int
         Number of points of the fixed image that are compared at each level.
     n_bins : int
@@ -36,11 +37,11 @@ class CoregisterSettings:
         Seed of the choice of points; with it and one thread the result is reproducible.
     """
 
-    smoothing: tuple[float, ...] = (4.0, 2.0, 1.0)
+    smoothing: tuple[float, ...] = (4.0, 2.0, 0.5)
     n_points: tuple[int, ...] = (8000, 20000, 40000)
     n_bins: int = 64
     head_threshold: float = 0.15
-    rim: float = 6.0
+    rim: float = 12.0
     max_iterations: int = 100
     seed: int = 1
 

@@ -42,7 +42,7 @@ class RealignSettings:
     max_iterations : int
         Most steps per level; there is one level with every eighth point and one with all of them.
     batch : int
-        Number of volumes in memory at once.
+        Number of volumes worked on at once; few of them stay in the processor's cache, a GPU likes many.
     dtype : str
         ``float32`` or ``float64``; the normal equations are always solved in float64.
     """
@@ -54,7 +54,7 @@ class RealignSettings:
     margin: float = 5.0
     tolerance: float = 0.002
     max_iterations: int = 30
-    batch: int = 32
+    batch: int = 8
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -141,7 +141,11 @@ def fit_motion(
     ]
     parts = []
     for start in range(0, len(volumes), settings.batch):
-        chunk = torch.as_tensor(np.ascontiguousarray(volumes[start : start + settings.batch]), dtype=dtype)
+        chunk = torch.as_tensor(np.array(volumes[start : start + settings.batch]), dtype=dtype)
+        finite = torch.isfinite(chunk).flatten(1).all(dim=1)
+        if not bool(finite.all()):
+            bad = start + int((~finite).nonzero()[0, 0])
+            raise DataError(f"Volume {bad} (counted from 0 after the dropped ones) holds values that are not finite.")
         smooth = smooth_volumes(smoothing, chunk.to(device))
         parts.append(_fit(smooth, affine, volumes.shape[1:], target, settings, first=start))
     if not parts:

@@ -12,10 +12,9 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from fmri2image.core.arrays import LabelledArray
+from fmri2image.core.arrays import LabelledArray, row_index
 from fmri2image.core.images import resize
 from fmri2image.core.samples import Samples
-from fmri2image.core.splits import test_rows
 from fmri2image.reconstruct.interface import Reconstructions
 
 
@@ -26,16 +25,16 @@ class Settings:
     Parameters
     ----------
     alpha : float
-        Ridge penalty on z-scored voxels.
+        Ridge penalty.
     size : int
         Pixels along each side of the decoded image.
-    rows : {"stimulus", "trial"}
-        What one test row is; given by the test, not by the user.
+    standardise : bool
+        Whether voxels are z-scored by the training trials; not for data that come z-scored.
     """
 
     alpha: float
     size: int
-    rows: str = "stimulus"
+    standardise: bool
 
 
 def fit(train: Samples, stimuli: LabelledArray, settings: Mapping, device: torch.device) -> dict[str, np.ndarray]:
@@ -58,26 +57,29 @@ def fit(train: Samples, stimuli: LabelledArray, settings: Mapping, device: torch
         ``weights`` (n_voxels, 3·size²), ``intercept`` (3·size²,), ``mean`` and ``scale`` (n_voxels,).
     """
     options = Settings(**settings)
-    images = resize(stimuli.take([str(name) for name in train.trials["stimulus"]]).values, options.size)
-    scaler = StandardScaler().fit(train.data)
+    shown = row_index(stimuli.rows, [str(name) for name in train.trials["stimulus"]], "The trial table")
+    images = resize(stimuli.values, options.size)[shown]
+    scaler = StandardScaler(with_mean=options.standardise, with_std=options.standardise).fit(train.data)
     ridge = Ridge(alpha=options.alpha).fit(scaler.transform(train.data), images.reshape(len(images), -1))
     return {
         "weights": ridge.coef_.T.astype(np.float32),
         "intercept": ridge.intercept_.astype(np.float32),
-        "mean": scaler.mean_.astype(np.float32),
-        "scale": scaler.scale_.astype(np.float32),
+        "mean": scaler.mean_.astype(np.float32) if options.standardise else np.zeros(train.data.shape[1], np.float32),
+        "scale": scaler.scale_.astype(np.float32) if options.standardise else np.ones(train.data.shape[1], np.float32),
     }
 
 
-def reconstruct(test: Samples, state: Mapping, settings: Mapping, device: torch.device) -> Reconstructions:
-    """Decode the pixels of test rows; values are clipped to [0, 1] by whoever displays them, not here.
+def reconstruct(test: LabelledArray, state: Mapping, settings: Mapping, device: torch.device) -> Reconstructions:
+    """Decode the pixels of test rows; values may leave [0, 1], whoever displays them clips.
 
     Parameters
     ----------
-    test : Samples
+    test : LabelledArray, values of shape (n_rows, n_voxels)
+        Responses of averaged or single trials, see `fmri2image.core.splits.test_rows`.
     state : mapping
         What `fit` returned.
     settings : mapping
+        Fields of `Settings`.
     device : torch.device
 
     Returns
@@ -86,9 +88,6 @@ def reconstruct(test: Samples, state: Mapping, settings: Mapping, device: torch.
         Images of shape (n_rows, 3, size, size).
     """
     options = Settings(**settings)
-    responses, rows = test_rows(test, options.rows)
-    z = (responses - state["mean"]) / state["scale"]
-    flat = z @ state["weights"] + state["intercept"]
-    return Reconstructions(LabelledArray(flat.reshape(len(flat), 3, options.size, options.size), rows))
-
-
+    z = (test.values - np.asarray(state["mean"])) / np.asarray(state["scale"])
+    flat = z @ np.asarray(state["weights"]) + np.asarray(state["intercept"])
+    return Reconstructions(LabelledArray(flat.reshape(len(flat), 3, options.size, options.size), test.rows))

@@ -50,7 +50,7 @@ def read_events(path: str | Path) -> pd.DataFrame:
             events[name] = _numbers(events[name], path, required=name in REQUIRED_NUMBERS)
     for name in ("stimulus_name", "stimulus_id"):
         if name in events.columns:
-            events[name] = events[name].map(lambda cell: None if cell in MISSING else cell).astype(object)
+            events[name] = events[name].astype(object).where(~events[name].isin(MISSING), None)
     _check_rows(events, path)
     events["event_type"] = events["event_type"].astype(int)
     return events.sort_values("onset", kind="stable").reset_index(drop=True)
@@ -75,7 +75,7 @@ def initial_rest(events: pd.DataFrame) -> tuple[float, float] | None:
 
 
 def _numbers(cells: pd.Series, path: str | Path, required: bool) -> pd.Series:
-    numbers = pd.to_numeric(cells, errors="coerce")
+    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
     wrong = ~np.isfinite(numbers) & (required | ~cells.isin(MISSING))
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])

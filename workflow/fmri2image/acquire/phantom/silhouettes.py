@@ -211,7 +211,11 @@ def _butterfly(u: Field, v: Field, q: np.ndarray) -> Parts:
     lower = ellipse(a, v, 0.4, -0.38, _mix(0.32, 0.42, q[1]), 0.34, -0.5)
     body = segment(u, v, (0, 0.45), (0, -0.6), 0.08, 0.05)
     feelers = segment(a, v, (0.03, 0.5), (0.25, 0.92), 0.03, 0.03)
-    return [(union(upper, lower), MAIN), (ellipse(a, v, 0.55, 0.35, 0.15, 0.12), SECOND), (union(body, feelers), ACCENT)]
+    return [
+        (union(upper, lower), MAIN),
+        (ellipse(a, v, 0.55, 0.35, 0.15, 0.12), SECOND),
+        (union(body, feelers), ACCENT),
+    ]
 
 
 def _snail(u: Field, v: Field, q: np.ndarray) -> Parts:
@@ -219,9 +223,7 @@ def _snail(u: Field, v: Field, q: np.ndarray) -> Parts:
     foot = union(
         segment(u, v, (-0.9, -0.62), (0.6, -0.6), 0.08, 0.16), segment(u, v, (0.6, -0.6), (0.78, 0.0), 0.16, 0.11)
     )
-    horns = union(
-        segment(u, v, (0.75, 0), (0.68, 0.38), 0.04, 0.05), segment(u, v, (0.8, 0), (0.97, 0.33), 0.04, 0.05)
-    )
+    horns = union(segment(u, v, (0.75, 0), (0.68, 0.38), 0.04, 0.05), segment(u, v, (0.8, 0), (0.97, 0.33), 0.04, 0.05))
     shell = ellipse(u, v, -0.12, 0.0, radius, radius)
     distance, angle = _polar(u + 0.12, v)
     spiral = 0.06 - np.abs((distance / radius - angle / (2 * np.pi)) % 0.5 - 0.25) * radius
@@ -283,7 +285,7 @@ def _house(u: Field, v: Field, q: np.ndarray) -> Parts:
     eave, ridge = _mix(-0.05, 0.2, q[0]), _mix(0.6, 0.95, q[1])
     wall = polygon(u, v, [(-0.7, -0.85), (0.7, -0.85), (0.7, eave), (-0.7, eave)])
     chimney = box(u, v, 0.42, ridge * 0.65, 0.1, 0.32)
-    roof = polygon(u, v, [(-0.92, eave), (0.92, eave), (_mix(0, 0.5, q[2]), ridge), (-_mix(0, 0.5, q[2]), ridge)])
+    roof = polygon(u, v, [(-0.92, eave), (0.92, eave), (_mix(0.02, 0.5, q[2]), ridge), (-_mix(0.02, 0.5, q[2]), ridge)])
     door = box(u, v, -0.05, -0.6, 0.15, 0.27)
     window = box(np.abs(u), v, 0.45, -0.3, 0.13, 0.13)
     return [(chimney, ACCENT), (wall, MAIN), (roof, SECOND), (door, ACCENT), (window, ACCENT)]
@@ -303,8 +305,8 @@ def _car(u: Field, v: Field, q: np.ndarray) -> Parts:
     glass = polygon(u, v, [(-0.46, 0.08), (front - 0.12, 0.08), (front - 0.29, roof - 0.1), (-0.35, roof - 0.1)])
     body = box(u, v, 0, -0.1, 0.95, _mix(0.2, 0.26, q[2]), 0.12)
     wheel = _mix(0.19, 0.26, q[3])
-    return [(union(cabin, body), MAIN), (glass, SECOND),
-            (union(ellipse(u, v, -0.55, -0.35, wheel, wheel), ellipse(u, v, 0.55, -0.35, wheel, wheel)), ACCENT)]  # fmt: skip
+    wheels = ellipse(np.abs(u), v, 0.55, -0.35, wheel, wheel)
+    return [(union(cabin, body), MAIN), (glass, SECOND), (wheels, ACCENT)]
 
 
 def _truck(u: Field, v: Field, q: np.ndarray) -> Parts:
@@ -337,9 +339,13 @@ def _bottle(u: Field, v: Field, q: np.ndarray) -> Parts:
     width, neck = _mix(0.28, 0.45, q[0]), _mix(0.1, 0.17, q[1])
     shoulder = _mix(0.0, 0.35, q[2])
     body = box(u, v, 0, (shoulder - 0.95) / 2, width, (shoulder + 0.95) / 2, 0.08)
-    taper = polygon(u, v, [(-width, shoulder - 0.1), (width, shoulder - 0.1), (neck, shoulder + 0.3), (-neck, shoulder + 0.3)])
-    return [(union(body, taper, box(u, v, 0, 0.6, neck, 0.3)), MAIN), (box(u, v, 0, 0.9, neck * 1.2, 0.08, 0.02), ACCENT),
-            (box(u, v, 0, (shoulder - 0.95) / 2, width, 0.2), SECOND)]  # fmt: skip
+    taper = polygon(
+        u, v, [(-width, shoulder - 0.1), (width, shoulder - 0.1), (neck, shoulder + 0.3), (-neck, shoulder + 0.3)]
+    )
+    glass = union(body, taper, box(u, v, 0, 0.6, neck, 0.3))
+    cork = box(u, v, 0, 0.9, neck * 1.2, 0.08, 0.02)
+    label = box(u, v, 0, (shoulder - 0.95) / 2, width, 0.2)
+    return [(glass, MAIN), (cork, ACCENT), (label, SECOND)]
 
 
 def _mug(u: Field, v: Field, q: np.ndarray) -> Parts:
@@ -358,7 +364,9 @@ def _lamp(u: Field, v: Field, q: np.ndarray) -> Parts:
 
 
 def _umbrella(u: Field, v: Field, q: np.ndarray) -> Parts:
-    stick = union(segment(u, v, (0, 0), (0, -0.75), 0.05, 0.05), polyline(u, v, arc(0.14, -0.75, 0.14, 0.17, 180, 360), 0.05))
+    stick = union(
+        segment(u, v, (0, 0), (0, -0.75), 0.05, 0.05), polyline(u, v, arc(0.14, -0.75, 0.14, 0.17, 180, 360), 0.05)
+    )
     dome = ellipse(u, v, 0, 0.0, 0.95, _mix(0.65, 0.9, q[0]))
     n = 3 + int(q[1] * 2.99)
     edge = v - 0.1 * np.abs(np.sin(np.pi * n * (u + 0.95) / 1.9))
@@ -382,7 +390,10 @@ def _guitar(u: Field, v: Field, q: np.ndarray) -> Parts:
 def _balloon(u: Field, v: Field, q: np.ndarray) -> Parts:
     width = _mix(0.55, 0.7, q[0])
     ropes = segment(np.abs(u), v, (width * 0.7, -0.1), (0.15, -0.7), 0.025, 0.025)
-    envelope = union(ellipse(u, v, 0, 0.28, width, 0.66), polygon(u, v, [(-width * 0.8, -0.05), (width * 0.8, -0.05), (0.14, -0.52), (-0.14, -0.52)]))
+    envelope = union(
+        ellipse(u, v, 0, 0.28, width, 0.66),
+        polygon(u, v, [(-width * 0.8, -0.05), (width * 0.8, -0.05), (0.14, -0.52), (-0.14, -0.52)]),
+    )
     return [(ropes, ACCENT), (envelope, MAIN), (box(u, v, 0, -0.82, _mix(0.14, 0.22, q[1]), 0.15, 0.04), SECOND)]
 
 

@@ -1,0 +1,33 @@
+# make demo | test | test-slow | miyawaki | lint | bench        (TORCH=cpu or TORCH=cuda chooses torch's build)
+PYTHON ?= python3
+TORCH ?=
+DATA ?=
+RUN := .venv/bin/python -m snakemake
+export PYTHONPATH := workflow
+
+.PHONY: demo miyawaki test test-slow lint format bench clean
+demo: .venv/ready
+	$(RUN) && $(RUN) --report results/report.zip --quiet && .venv/bin/python -m zipfile -e results/report.zip results/
+	.venv/bin/python -m fmri2image.report.headline --dataset phantom --method icnn --roi VC --report results/report/report.html
+
+miyawaki: .venv/ready
+	$(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') && $(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') --report results/report-miyawaki2008.zip --quiet
+	.venv/bin/python -m fmri2image.report.headline --dataset miyawaki2008 --method pixels --roi V1 --report results/report-miyawaki2008.zip
+
+test: .venv/ready
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile
+
+test-slow: .venv/ready
+	.venv/bin/python -m pytest -q -m slow
+
+lint: .venv/ready
+	.venv/bin/ruff check workflow tests envs && .venv/bin/ruff format --check workflow tests envs && .venv/bin/snakefmt --check Snakefile workflow && $(RUN) --lint
+
+format: .venv/ready
+	.venv/bin/ruff check --fix workflow tests envs; .venv/bin/ruff format workflow tests envs; .venv/bin/snakefmt Snakefile workflow
+
+bench: .venv/ready
+	.venv/bin/python -m pytest -q -m "" tests/benchmarks -s
+
+.venv/ready: requirements.lock envs/bootstrap.py
+	$(PYTHON) envs/bootstrap.py --torch "$(TORCH)"

@@ -1,0 +1,144 @@
+"""Samples of a subject whose responses are known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmri2image.core.errors import DataError
+from fmri2image.core.geometry import PARAMETERS
+from fmri2image.core.samples import read_bdata, write_bdata
+from fmri2image.preprocess.images import sidecar_path, write_bold
+from fmri2image.samples.build import Run, SampleSettings, build_samples
+from fmri2image.samples.rois import RoiMasks
+
+SHAPE, AFFINE = (6, 5, 4), np.diag([3.0, 3, 3, 1])
+DISCARDED, SECONDS = 4, 2.0
+PLAIN = SampleSettings(linear_trend=False, motion_regression=False, despike_threshold=None)
+
+
+@pytest.fixture
+def masks():
+    """Two areas of six voxels each."""
+    v1, v2 = np.zeros(SHAPE, dtype=bool), np.zeros(SHAPE, dtype=bool)
+    v1[1:4, 1:3, 1], v2[1:4, 1:3, 2] = True, True
+    return RoiMasks({"V1": v1, "V2": v2}, AFFINE)
+
+
+def write_run(folder, number, names, amplitude, drift=0.0, blind=()):
+    """Write a run in which block b raises every voxel by amplitude[name] per cent, four seconds late."""
+    rng = np.random.default_rng(number)
+    n_total = 16 + 4 * len(names) + 3
+    events = [{"onset": 0, "duration": 32, "event_type": -1, "stimulus_name": "n/a"}]
+    response = np.zeros(n_total)
+    for position, name in enumerate(names):
+        again = position > 0 and names[position - 1] == name
+        onset = 32 + 8 * position
+        events.append({"onset": onset, "duration": 8, "event_type": 2 if again else 1, "stimulus_name": name})
+        response[onset // 2 + 2 : onset // 2 + 6] = amplitude[name]
+    events.append({"onset": 32 + 8 * len(names), "duration": 6, "event_type": -2, "stimulus_name": "n/a"})
+    base = rng.uniform(400, 900, SHAPE)
+    motion = np.cumsum(rng.normal(0, [0.05] * 3 + [0.001] * 3, (n_total, 6)), axis=0)
+    shape = (n_total, 1, 1, 1)
+    volumes = base * (1 + response.reshape(shape) / 100)
+    volumes = volumes + drift * (np.linspace(0, 20, n_total).reshape(shape) + 30 * motion[:, :1].reshape(shape))
+    for voxel in blind:
+        volumes[:, *voxel] = 0
+    bold = folder / f"run-{number:02}_space-T1w_desc-preproc_bold.nii.gz"
+    write_bold(bold, volumes[DISCARDED:], AFFINE, SECONDS, DISCARDED)
+    motion_path, events_path = folder / f"run-{number:02}_motion.tsv", folder / f"run-{number:02}_events.tsv"
+    pd.DataFrame(motion[DISCARDED:], columns=list(PARAMETERS)).to_csv(motion_path, sep="\t", index=False)
+    pd.DataFrame(events).to_csv(events_path, sep="\t", index=False)
+    return Run(bold, motion_path, events_path, "train", "perceptionNaturalImageTraining01", number)
+
+
+AMPLITUDE = {"n01_1": 1.0, "n02_2": -2.0, "n03_3": 3.0}
+
+
+def test_known_responses_come_back(tmp_path, masks):
+    runs = [
+        write_run(tmp_path, 1, ["n01_1", "n01_1", "n02_2", "n03_3"], AMPLITUDE),
+        write_run(tmp_path, 2, ["n03_3", "n01_1"], AMPLITUDE),
+    ]
+    samples = build_samples(runs, masks, "01", simulated=True, settings=PLAIN)
+    assert list(samples.trials["stimulus"]) == ["n01_1", "n02_2", "n03_3", "n03_3", "n01_1"]
+    assert list(samples.trials["run"]) == [1, 1, 1, 2, 2]
+    assert list(samples.trials["block"]) == [1, 3, 4, 1, 2]
+    assert list(samples.trials["onset"]) == [32, 48, 56, 32, 40]
+    assert (samples.trials["n_volumes"] == 4).all()
+    expected = np.array([AMPLITUDE[name] for name in samples.trials["stimulus"]])
+    np.testing.assert_allclose(samples.data, np.tile(expected[:, None], 12), atol=1e-3)
+    assert samples.rois == ["V1", "V2"]
+    assert samples.attributes["units"] == "per cent signal change"
+    assert samples.attributes["simulated"] is True
+    assert json.loads(samples.attributes["settings"])["shift_seconds"] == 4.0
+
+
+def test_the_file_is_read_back_equal(tmp_path, masks):
+    samples = build_samples([write_run(tmp_path, 1, ["n01_1", "n02_2"], AMPLITUDE)], masks, "01", True)
+    write_bdata(tmp_path / "sub-01.h5", samples)
+    read = read_bdata(tmp_path / "sub-01.h5")
+    np.testing.assert_array_equal(read.data, samples.data)
+    assert list(read.trials["stimulus"]) == ["n01_1", "n02_2"]
+
+
+def test_drift_and_motion_are_taken_out(tmp_path, masks):
+    names = list(np.random.default_rng(4).permutation(["n01_1", "n02_2", "n03_3"] * 8))
+    still = write_run(tmp_path, 1, names, AMPLITUDE)
+    (tmp_path / "moving").mkdir()
+    moving = write_run(tmp_path / "moving", 1, names, AMPLITUDE, drift=1.0)
+    clean = SampleSettings(despike_threshold=None)
+    without = build_samples([moving], masks, "01", True, settings=PLAIN).data
+    removed = build_samples([moving], masks, "01", True, settings=clean).data
+    truth = build_samples([still], masks, "01", True, settings=clean).data
+    assert np.abs(without - truth).max() > 1
+    np.testing.assert_allclose(removed, truth, atol=0.05)
+
+
+def test_spikes_are_clipped_only_when_asked(tmp_path, masks):
+    run = write_run(tmp_path, 1, ["n01_1", "n02_2", "n03_3"] * 5, AMPLITUDE | {"n03_3": 60.0})
+    free = build_samples([run], masks, "01", True, settings=PLAIN)
+    bounded = build_samples([run], masks, "01", True, settings=SampleSettings(False, False, True, 1.0))
+    assert free.data.max() == pytest.approx(60, abs=1e-3)
+    assert 30 < bounded.data.max() < 55
+
+
+def test_voxels_that_a_run_did_not_see_are_left_out_and_counted(tmp_path, masks):
+    runs = [
+        write_run(tmp_path, 1, ["n01_1"], AMPLITUDE),
+        write_run(tmp_path, 2, ["n02_2"], AMPLITUDE, blind=[(1, 1, 1), (2, 2, 2)]),
+    ]
+    samples = build_samples(runs, masks, "01", True)
+    assert samples.data.shape == (2, 10)
+    assert samples.attributes["n_voxels_without_signal"] == 2
+    assert (samples.voxels["ROI_V1"].sum(), samples.voxels["ROI_V2"].sum()) == (5, 5)
+    assert np.isfinite(samples.data).all()
+    blind = list(map(tuple, np.argwhere(masks.masks["V1"])))
+    with pytest.raises(DataError, match="no voxel of V1 was inside"):
+        build_samples([write_run(tmp_path, 3, ["n01_1"], AMPLITUDE, blind=blind)], masks, "01", True)
+
+
+def test_files_that_do_not_fit_are_named(tmp_path, masks):
+    run = write_run(tmp_path, 1, ["n01_1", "n02_2"], AMPLITUDE)
+    moved = RoiMasks(masks.masks, AFFINE + np.eye(4, k=3))
+    with pytest.raises(DataError, match="run-01_space.*ROI masks.*different grids"):
+        build_samples([run], moved, "01", True)
+    table = pd.read_csv(run.motion, sep="\t")
+    table.iloc[:-1].to_csv(run.motion, sep="\t", index=False)
+    with pytest.raises(DataError, match="run-01_motion.tsv has 22 rows.*23 volumes"):
+        build_samples([run], masks, "01", True)
+    table.to_csv(run.motion, sep="\t", index=False)
+    events = run.events.read_text()
+    run.events.write_text(events + "80\t8\t1\tn09_9\n")
+    with pytest.raises(DataError, match="ends at 88 s.*ends at 54 s"):
+        build_samples([run], masks, "01", True)
+    run.events.write_text(events.replace("0\t32\t-1", "0\t6\t-1"))
+    with pytest.raises(DataError, match="no kept volume lies in an initial rest"):
+        build_samples([run], masks, "01", True)
+    run.events.write_text(events)
+    sidecar_path(run.bold).write_text(json.dumps({"RepetitionTime": SECONDS}))
+    with pytest.raises(DataError, match="does not say NumberOfVolumesDiscardedByUser"):
+        build_samples([run], masks, "01", True)
+    with pytest.raises(DataError, match="no run"):
+        build_samples([], masks, "01", True)

@@ -1,0 +1,65 @@
+"""Cleaning steps against numpy and scipy."""
+
+import numpy as np
+import pytest
+from scipy import signal as scipy_signal
+
+from fmri2image.samples.nuisance import clip_outliers, nuisance_regressors, percent_signal_change, regress_out
+
+
+@pytest.fixture
+def run():
+    """Return a run with drift and motion: signal (T, V) and motion (T, 6)."""
+    rng = np.random.default_rng(0)
+    motion = np.cumsum(rng.normal(0, [0.1] * 3 + [0.001] * 3, (60, 6)), axis=0)
+    signal = 500 + rng.normal(0, 5, (60, 9)) + np.arange(60)[:, None] * 0.3 + motion @ rng.normal(0, 20, (6, 9))
+    return signal, motion
+
+
+def test_the_trend_alone_matches_scipy(run):
+    signal, _ = run
+    clean = regress_out(signal, nuisance_regressors(60))
+    np.testing.assert_allclose(clean - clean.mean(axis=0), scipy_signal.detrend(signal, axis=0), atol=1e-9)
+    np.testing.assert_allclose(clean.mean(axis=0), signal.mean(axis=0))
+
+
+def test_trend_and_motion_match_least_squares(run):
+    signal, motion = run
+    design = np.column_stack([np.ones(60), np.arange(60), motion])
+    fitted = design @ np.linalg.lstsq(design, signal, rcond=None)[0]
+    clean = regress_out(signal, nuisance_regressors(60, motion))
+    np.testing.assert_allclose(clean, signal - fitted + signal.mean(axis=0), atol=1e-8)
+
+
+def test_dependent_and_constant_regressors_do_no_harm(run):
+    signal, motion = run
+    design = nuisance_regressors(60, motion)
+    padded = np.column_stack([design, design[:, 1] * 3 - design[:, 0], np.ones(60), np.zeros(60)])
+    np.testing.assert_allclose(regress_out(signal, padded), regress_out(signal, design), atol=1e-8)
+    np.testing.assert_array_equal(regress_out(signal, np.empty((60, 0))), signal)
+    np.testing.assert_array_equal(regress_out(signal, np.zeros((60, 6))), signal)
+
+
+def test_each_regressor_can_be_left_out():
+    assert nuisance_regressors(5, None, False).shape == (5, 0)
+    assert nuisance_regressors(5, np.zeros((5, 6)), False).shape == (5, 6)
+    assert nuisance_regressors(5, np.zeros((5, 6))).shape == (5, 7)
+
+
+def test_percent_signal_change_by_hand():
+    signal = np.array([[100.0, 0.0], [300.0, 0.0], [210.0, 0.0], [190.0, 0.0]])
+    change = percent_signal_change(signal, np.array([True, True, False, False]))
+    np.testing.assert_allclose(change[:, 0], [-50, 50, 5, -5])
+    assert np.isnan(change[:, 1]).all()
+
+
+def test_clipping_touches_outliers_only():
+    rng = np.random.default_rng(1)
+    signal = rng.normal(10, 1, (200, 3))
+    signal[5, 0], signal[9, 2] = 100, -100
+    clipped = clip_outliers(signal)
+    mean, spread = signal.mean(axis=0), signal.std(axis=0)
+    assert clipped[5, 0] == pytest.approx(mean[0] + 3 * spread[0])
+    assert clipped[9, 2] == pytest.approx(mean[2] - 3 * spread[2])
+    untouched = np.abs(signal - mean) <= 3 * spread
+    np.testing.assert_array_equal(clipped[untouched], signal[untouched])

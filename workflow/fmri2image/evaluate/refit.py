@@ -1,0 +1,114 @@
+"""The permutation distribution of a cross-validated test: training and testing repeated with exchanged pairs.
+
+Under cross-validation a decoder that knows nothing scores below one half, because the mean of the training images leans
+away from the stimulus that was left out. Exchanging labels afterwards misses that; only refitting shows it.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from fmri2image.core.arrays import LabelledArray, concatenate, row_index
+from fmri2image.core.images import resize
+from fmri2image.core.samples import Samples
+from fmri2image.core.seeds import generator_for
+from fmri2image.core.splits import folds, permute_responses, stimulus_of, test_rows
+from fmri2image.decode.decoded import FeaturesInMemory
+from fmri2image.decode.norm import correction_scale, layer_size
+from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
+from fmri2image.evaluate.identification import IDENTIFICATIONS, win_matrix
+from fmri2image.evaluate.similarity import SIMILARITIES
+from fmri2image.reconstruct.interface import load_method
+
+log = logging.getLogger(__name__)
+
+
+def permuted_scores(
+    samples: Samples,
+    stimuli: LabelledArray,
+    features: Mapping[str, LabelledArray] | None,
+    settings: Mapping,
+    device: torch.device,
+) -> Iterator[tuple[int, str, float]]:
+    """Yield the mean identification of every permutation.
+
+    Parameters
+    ----------
+    samples : Samples
+        Voxels of the area.
+    stimuli : LabelledArray, values of shape (n_stimuli, 3, height, width)
+    features : mapping from layer to LabelledArray, or None
+        True features, for methods that take decoded ones.
+    settings : mapping
+        ``method``, ``options``, ``split``, ``decoder``, ``similarities``, ``permutations``, ``seed``.
+    device : torch.device
+
+    Yields
+    ------
+    permutation : int
+    metric : str
+    score : float
+    """
+    for permutation in range(settings["permutations"]):
+        generator = generator_for(settings["seed"], "permute training pairs", permutation)
+        permuted = permute_responses(samples, settings["split"]["stimuli"], generator)
+        images = cross_validate(permuted, stimuli, features, settings, device)
+        for similarity in settings["similarities"]:
+            wins, own = wins_among(images, stimuli, similarity)
+            for kind, derive in IDENTIFICATIONS.items():
+                yield permutation, f"{similarity}_{kind}", float(derive(wins)[np.arange(len(own)), own].mean())
+        log.info("permutation %d of %d", permutation + 1, settings["permutations"])
+
+
+def cross_validate(
+    samples: Samples,
+    stimuli: LabelledArray,
+    features: Mapping[str, LabelledArray] | None,
+    settings: Mapping,
+    device: torch.device,
+) -> LabelledArray:
+    """Train and test a method fold by fold in memory; return its images (n_rows, 3, height, width)."""
+    method = load_method(settings["method"])
+    split = settings["split"]
+    if features is not None:
+        decoded = _decode(samples, features, settings, device)
+        return method.reconstruct(decoded, None, settings["options"], device).images
+    parts = []
+    for fold in folds(samples.trials, split):
+        state = method.fit(samples.select(trials=fold.train), stimuli, settings["options"], device)
+        test = LabelledArray(*test_rows(samples.select(trials=fold.test), split["rows"]))
+        parts.append(method.reconstruct(test, state, settings["options"], device).images)
+    return concatenate(parts)
+
+
+def wins_among(images: LabelledArray, stimuli: LabelledArray, similarity: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return `win_matrix` of images, resized to the stimuli, among all stimuli, and each row's own stimulus."""
+    own = row_index(stimuli.rows, [stimulus_of(row) for row in images.rows])
+    resized = resize(images.values, stimuli.values.shape[-1])
+    return win_matrix(SIMILARITIES[similarity](resized, stimuli.values)), own
+
+
+def _decode(
+    samples: Samples, features: Mapping[str, LabelledArray], settings: Mapping, device: torch.device
+) -> FeaturesInMemory:
+    decoder = settings["decoder"]
+    ridge = RidgeSettings(decoder["alpha"], decoder["n_voxels"], decoder["chunk"])
+    kind = decoder["norm_correction"]
+    rows: list[str] = []
+    values: dict[str, list[np.ndarray]] = {layer: [] for layer in features}
+    for fold in folds(samples.trials, settings["split"]):
+        train = samples.select(trials=fold.train)
+        names = [str(name) for name in train.trials["stimulus"]]
+        seen = list(dict.fromkeys(names))
+        fitted = RidgeDecoder(train.data, row_index(seen, names), ridge, device)
+        responses, labels = test_rows(samples.select(trials=fold.test), settings["split"]["rows"])
+        rows += labels
+        for layer, array in features.items():
+            true = array.take(seen).values
+            (decoded,) = fitted.predict(true.reshape(len(true), -1), [responses])
+            decoded = decoded.reshape(len(decoded), *true.shape[1:])
+            scale = correction_scale(layer_size(decoded, kind), float(layer_size(true, kind).mean()), kind)
+            values[layer].append(decoded * scale.reshape(-1, *[1] * (decoded.ndim - 1)).astype(np.float32))
+    return FeaturesInMemory({layer: LabelledArray(np.concatenate(parts), rows) for layer, parts in values.items()})

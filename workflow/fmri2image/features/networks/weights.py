@@ -1,0 +1,69 @@
+"""Weights of networks in safetensors files that say what they belong to."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fmri2image.core.arrays import shorten
+from fmri2image.core.errors import DataError
+from fmri2image.core.files import replacing
+from fmri2image.features.networks.base import Network
+
+KEY = "fmri2image"
+
+
+def write_weights(path: str | Path, network: Network, about: Mapping) -> None:
+    """Write a network's weights; `about` (training settings, seed, …) travels in the file's metadata."""
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    # One JSON entry: safetensors does not keep the order of several, and equal weights must give equal files.
+    metadata = {KEY: json.dumps({"network": network.name, **about}, sort_keys=True)}
+    with replacing(path) as partial:
+        save_file(state, partial, metadata=metadata)
+
+
+def read_weights(network: Network, path: str | Path) -> dict:
+    """Put the weights of a file into a network (also one built on the meta device).
+
+    Returns
+    -------
+    attributes : dict
+        ``weights`` (file name) and ``weights_sha256``.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or its arrays are not those of the network.
+    """
+    path = Path(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            metadata = json.loads((file.metadata() or {}).get(KEY, "{}"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; it should hold the weights of network '{network.name}'.") from error
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} cannot be read as safetensors ({error}); fetch or train it again.") from error
+    owner = metadata.get("network", network.name)
+    if owner != network.name:
+        raise DataError(f"{path} holds the weights of network '{owner}', not of '{network.name}'.")
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in stored.items()}
+    if wanted != given:
+        names = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+        detail = shorten(
+            [f"{n} (network: {wanted.get(n, 'absent')}, file: {given.get(n, 'absent')})" for n in names], 3
+        )
+        raise DataError(f"{path} does not fit network '{network.name}' as configured: {detail}.")
+    network.load_state_dict({name: value.to(torch.float32) for name, value in stored.items()}, assign=True)
+    return {"weights": path.name, "weights_sha256": sha256(path)}
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 checksum of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

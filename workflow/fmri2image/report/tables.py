@@ -1,0 +1,72 @@
+"""The tables for people: identification, feature decoding, motion."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from fmri2image.core.tables import read_table, write_table
+from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
+
+ACCURACY_COLUMNS = {
+    "dataset": "Study",
+    "decoder": "Named setting of a decoder",
+    "subject": "Subject label",
+    "roi": "Visual area that was decoded",
+    "layer": "Layer of the network, before rectification",
+    "test": "Test of the configuration",
+    "stimulus_set": "Image set of the test",
+    "metric": "unit_correlation: mean over units of r over stimuli; pattern_correlation: mean over stimuli of r over units "
+    "(z-scored by training statistics); pattern_identification: pairwise identification by that r",
+    "n_units": "Units of the layer",
+    **{key: PERMUTATION_COLUMNS[key] for key in ("value", "n_rows", "chance", "chance_p01", "chance_p95", "chance_p99", "p_value")},
+    "n_permutations": "Permutations of the stimuli's labels",
+    "transductive": SCORE_COLUMNS["transductive"],
+    "simulated": SCORE_COLUMNS["simulated"],
+}
+MOTION_COLUMNS = {
+    "subject": "Subject label",
+    "session": "Session",
+    "run": "Run",
+    "n_volumes": "Volumes after dropping the start of the run",
+    "rms_translation": "Root mean square error of the estimated translation, mm",
+    "rms_rotation": "Root mean square error of the estimated rotation, degrees",
+    "largest_translation": "Largest simulated translation from the reference, mm",
+    "largest_rotation": "Largest simulated rotation from the reference, degrees",
+}
+
+
+def gather(
+    scores: list[str],
+    permutations: list[str],
+    accuracy: list[str],
+    motion: list[str],
+    long_table: str,
+    outputs: list[str],
+    settings: Mapping,
+) -> None:
+    """Concatenate the tables of all jobs and write them with descriptions of their columns.
+
+    Parameters
+    ----------
+    scores, permutations, accuracy, motion : lists of path
+    long_table : path
+        All scores, one row each.
+    outputs : list of path
+        ``identification.tsv``, ``decoding_accuracy.tsv``, ``motion.tsv``; those that the study has.
+    settings : mapping
+        ``simulated``.
+    """
+    write_table(long_table, _join(scores)[list(SCORE_COLUMNS)])
+    content = {
+        "identification": (permutations, PERMUTATION_COLUMNS),
+        "decoding_accuracy": (accuracy, ACCURACY_COLUMNS),
+        "motion": (motion, MOTION_COLUMNS),
+    }
+    for output in outputs:
+        files, columns = content[Path(output).stem]
+        write_table(output, _join(files)[list(columns)], columns, simulated=settings["simulated"])
+
+
+def _join(files: list[str]) -> pd.DataFrame:
+    return pd.concat([read_table(file, subject=str, run=str) for file in files], ignore_index=True)

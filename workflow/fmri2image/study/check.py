@@ -1,0 +1,72 @@
+"""Reading a configuration strictly: unknown keys, wrong types and names that nothing defines are one clear sentence."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from fmri2image.core.arrays import shorten
+from fmri2image.core.digest import WORKFLOW
+from fmri2image.core.errors import ConfigError
+
+SCHEMA = WORKFLOW / "schemas" / "config.schema.yaml"
+# What a chapter of the configuration defines, and where.
+CHAPTERS = {"network": ("features", "networks"), "decoder": ("decode", "decoders"), "method": ("reconstruct", "methods")}
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a configuration against the schema and its names against each other.
+
+    Returns
+    -------
+    config : dict
+        A copy in plain types.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key that is wrong.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    config = json.loads(json.dumps(config))
+    _check(config, schema, "")
+    for kind, (chapter, plural) in CHAPTERS.items():
+        known = schema["$defs"][plural]
+        for name, entry in config[chapter][plural].items():
+            where = f"{chapter}.{plural}.{name}"
+            if entry.get(kind) not in known:
+                raise ConfigError(
+                    f"config: {where}: {kind} '{entry.get(kind)}' is unknown; there are {shorten(sorted(known), 20)}."
+                )
+            _check(entry, {**known[entry[kind]], "$defs": schema["$defs"]}, where)
+    return config
+
+
+def _check(value: object, schema: Mapping, where: str) -> None:
+    error = best_match(Draft202012Validator(schema).iter_errors(value), key=_deepest)
+    if error is None:
+        return
+    path = ".".join([where, *[str(part) for part in error.absolute_path]]).strip(".") or "top level"
+    raise ConfigError(f"config: {path}: {_sentence(error)}")
+
+
+def _deepest(error: ValidationError) -> tuple:
+    return (len(error.absolute_path), error.validator == "additionalProperties")
+
+
+def _sentence(error: ValidationError) -> str:
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(error.schema.get("properties", {})))
+        return f"unknown key {shorten(unknown)}; known are {shorten(sorted(error.schema['properties']), 40)}."
+    if error.validator == "required":
+        return f"{error.message}."
+    described = error.schema.get("description", "") if isinstance(error.schema, Mapping) else ""
+    return f"{error.message}." + (f" It is: {described}" if described else "")
+
+
+def known_name(name: str, names: Any, where: str, place: str) -> None:
+    if name not in names:
+        raise ConfigError(f"config: {where}: '{name}' is not among {place} ({shorten(list(names), 30)}).")

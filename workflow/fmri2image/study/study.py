@@ -1,0 +1,331 @@
+"""What rules ask of a study: inputs that depend on the configuration, and the settings that each rule uses.
+
+Every settings function returns only the keys that its rule uses; anything more would rerun the rule without need. Nothing
+here touches data, and importing it must stay cheap, because every job of a workflow parses the rules again.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fmri2image.core.digest import WORKFLOW
+from fmri2image.core.errors import ConfigError
+from fmri2image.core.splits import training_name
+from fmri2image.features.networks import network_module
+from fmri2image.study.check import check_config, known_name
+from fmri2image.study.paths import PREPROC, TRUE_FEATURES, Paths
+
+
+def load_study(config: Mapping[str, Any]) -> "Study":
+    """Check a configuration and wrap it; raises ConfigError naming the key that is wrong."""
+    study = Study(check_config(config))
+    study.check_names()
+    return study
+
+
+class Study(Paths):
+    """A checked configuration with the questions that rules ask."""
+
+    def check_names(self) -> None:
+        """Check that every name the configuration uses is one that it defines.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.simulated and not {"simulate", "images"} <= set(self.config["acquire"]):
+            raise ConfigError("config: acquire: source 'simulate' needs the keys 'simulate' and 'images'.")
+        if self.simulated and "preprocess" not in self.config:
+            raise ConfigError("config: preprocess: raw data need this chapter.")
+        for name, test in self.tests.items():
+            known_name(test["stimuli"], self.stimulus_sets, f"tests.{name}.stimuli", "stimulus_sets")
+            if ("training" in test) == ("leave_out" in test):
+                raise ConfigError(f"config: tests.{name}: give either 'training' or 'leave_out'.")
+            if "training" in test:
+                known_name(test["training"], self.stimulus_sets, f"tests.{name}.training", "stimulus_sets")
+        for name, decoder in self.decoders.items():
+            known_name(decoder["network"], self.networks, f"decode.decoders.{name}.network", "features.networks")
+        for name, method in self.methods.items():
+            if "decoder" in method:
+                known_name(method["decoder"], self.decoders, f"reconstruct.methods.{name}.decoder", "decode.decoders")
+                layers = self.layers(self.network_of(name))
+                for layer in method.get("layers", []):
+                    known_name(layer, layers, f"reconstruct.methods.{name}.layers", "that network's layers")
+        for i, row in enumerate(self.analyses):
+            known_name(row["method"], self.methods, f"analyses.{i}.method", "reconstruct.methods")
+            for test in row["tests"]:
+                known_name(test, self.tests, f"analyses.{i}.tests", "tests")
+                if "leave_out" in self.tests[test] and "refit_permutations" not in row:
+                    raise ConfigError(f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations.")
+        if "masks" in self.config["samples"]:
+            areas = [*self.config["samples"]["masks"], *self.config["samples"]["unions"]]
+            for roi in self.rois:
+                known_name(roi, areas, "analyses: rois", "samples.masks and samples.unions")
+
+    # Acquire, preprocess, samples -------------------------------------------------------------------------------------
+
+    def stimuli_settings(self) -> dict:
+        """Return what generating the stimuli needs to know."""
+        return {"seed": self.config["seed"], "images": self.config["acquire"]["images"]}
+
+    def simulate_settings(self) -> dict:
+        """Return what the simulator needs to know."""
+        return {"seed": self.config["seed"], **self.config["acquire"]["simulate"]}
+
+    def preprocess_settings(self, *keys: str) -> dict:
+        """Return the named settings of the preprocess stage; ``device`` is the study's."""
+        chapter = {**self.config.get("preprocess", {}), "device": self.config["device"]}
+        return {key: chapter[key] for key in keys if key in chapter}
+
+    def samples_settings(self) -> dict:
+        """Return what building samples needs to know."""
+        chapter = self.config["samples"]
+        cleaning = {key: value for key, value in chapter.items() if key not in ("masks", "unions")}
+        return {"cleaning": cleaning, "unions": chapter["unions"], "runs": self.runs, "simulated": self.simulated}
+
+    def preproc_files(self, extension: str) -> list[str]:
+        """Return the patterns of the preprocessed BOLD files (``nii.gz``) or their sidecars (``json``)."""
+        return self.run_files(f"{PREPROC}.{extension}")
+
+    def miyawaki_files(self) -> list[str]:
+        """Return the files of a Miyawaki folder that the configuration names; none when nilearn downloads them."""
+        folder = self.config["acquire"].get("data")
+        if folder is None:
+            return []
+        matrix = Path(folder) / "miyawaki2008_s1_V1_figure.npz"
+        return [str(matrix)] if matrix.is_file() else [str(folder)]
+
+    def miyawaki_settings(self) -> dict:
+        """Return what reading Miyawaki et al. 2008 needs to know."""
+        chapter = self.config["acquire"]
+        return {"data": chapter.get("data"), "image_size": chapter.get("image_size", 60)}
+
+    # Features, decode -------------------------------------------------------------------------------------------------
+
+    def network_settings(self, network: str) -> dict:
+        """Return what builds a network."""
+        entry = self.networks[network]
+        return {"name": entry["network"], "weights": entry["weights"]}
+
+    def network_module(self, network: str) -> str:
+        """Return the module that builds a network."""
+        return network_module(self.networks[network]["network"])
+
+    def feature_settings(self, network: str) -> dict:
+        """Return what extracting features needs to know."""
+        entry = self.networks[network]
+        return {
+            "network": self.network_settings(network),
+            "layers": entry["layers"],
+            "batch": entry["batch"],
+            "device": self.config["device"],
+            "simulated": self.simulated,
+        }
+
+    def decoder_tests(self, decoder: str) -> dict[str, dict]:
+        """Return the tests for which some analysis needs this decoder."""
+        rows = [row for row in self.analyses if self.methods[row["method"]].get("decoder") == decoder]
+        wanted = {test for row in rows for test in row["tests"]}
+        return {name: test for name, test in self.tests.items() if name in wanted}
+
+    def training_sets(self, tests: Mapping[str, Mapping]) -> list[str]:
+        """Return the stimulus sets whose features or images some test trains on."""
+        return sorted({test.get("training", test["stimuli"]) for test in tests.values()})
+
+    def training_features(self, decoder: str) -> list[str]:
+        """Return the feature files of all stimulus sets that a decoder trains on, set by set."""
+        network = self.decoders[decoder]["network"]
+        sets = self.training_sets(self.decoder_tests(decoder))
+        return [file for stimulus_set in sets for file in self.feature_files(network, stimulus_set)]
+
+    def decode_settings(self, decoder: str) -> dict:
+        """Return what decoding needs to know."""
+        entry = self.decoders[decoder]
+        return {
+            "tests": self.decoder_tests(decoder),
+            "training_sets": self.training_sets(self.decoder_tests(decoder)),
+            "layers": self.layers(entry["network"]),
+            "decoder": {key: value for key, value in entry.items() if key not in ("network", "decoder")},
+            "device": self.config["device"],
+            "simulated": self.simulated,
+        }
+
+    # Reconstruct ------------------------------------------------------------------------------------------------------
+
+    def method_of(self, name: str) -> str:
+        """Return the method (module) behind a named setting."""
+        return self.methods[name]["method"]
+
+    def method_modules(self, name: str) -> list[str]:
+        """Return the modules that a named method finds through settings, for the code digest."""
+        network = self.network_of(name)
+        return [f"fmri2image.reconstruct.{self.method_of(name)}", *([self.network_module(network)] if network else [])]
+
+    def method_layers(self, name: str) -> list[str]:
+        """Return the layers of decoded features that a named method reads; none for methods that take samples."""
+        network = self.network_of(name)
+        return [] if network is None else self.methods[name].get("layers", self.layers(network))
+
+    def learns(self, name: str) -> bool:
+        """Tell whether a named method's module has a function `fit`, without importing it."""
+        path = WORKFLOW / "fmri2image" / "reconstruct" / f"{self.method_of(name)}.py"
+        if not path.is_file():
+            raise ConfigError(f"config: reconstruct.methods.{name}: there is no module {path.name} for this method.")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return any(isinstance(node, ast.FunctionDef) and node.name == "fit" for node in tree.body)
+
+    def _method(self, name: str) -> dict:
+        options = {key: value for key, value in self.methods[name].items() if key not in ("method", "decoder")}
+        network = self.network_of(name)
+        if network is not None:
+            options["network"] = self.network_settings(network)
+        return {
+            "method": self.method_of(name),
+            "options": options,
+            "device": self.config["device"],
+            "seed": self.config["seed"],
+            "simulated": self.simulated,
+        }
+
+    def fit_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of learning: samples and the images of the training set."""
+        training = wildcards.training
+        stimuli = self.tests[training]["stimuli"] if training in self.tests else training
+        return {
+            "samples": f"{self.root}/samples/sub-{wildcards.subject}.h5",
+            "stimuli": f"{self.root}/stimuli/{stimuli}.h5",
+        }
+
+    def fit_settings(self, wildcards: Any) -> dict:
+        """Return what learning needs to know."""
+        training = wildcards.training
+        split = next(test for name, test in self.tests.items() if training_name(self.tests, name) == training)
+        return {**self._method(wildcards.method), "split": split}
+
+    def reconstruct_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of a reconstruction: decoded features, true features, or samples and what was learned."""
+        name, source, test = wildcards.method, wildcards.source, wildcards.test
+        if source == TRUE_FEATURES:
+            stimuli = self.tests[test]["stimuli"]
+            inputs = {"features": self.feature_files(self.network_of(name), stimuli, self.method_layers(name))}
+        elif self.network_of(name):
+            inputs = {"features": self.decoded_files(self.methods[name]["decoder"], source, self.method_layers(name))}
+        else:
+            inputs = {"samples": f"{self.root}/samples/sub-{_subject(source)}.h5"}
+            if self.learns(name):
+                training = training_name(self.tests, test)
+                inputs["state"] = f"{self.root}/reconstruct/{name}/{source}_fit-{training}.pt"
+        if self.network_of(name):
+            inputs["weights"] = self.networks[self.network_of(name)]["weights"]
+        return inputs
+
+    def reconstruct_settings(self, wildcards: Any) -> dict:
+        """Return what a reconstruction needs to know."""
+        name = wildcards.method
+        return {**self._method(name), "layers": self.method_layers(name), "split": self.tests[wildcards.test]}
+
+    def gpu(self) -> int:
+        """Return the number of GPUs that a reconstruction asks the cluster for."""
+        return 0 if self.config["device"] == "cpu" else 1
+
+    # Evaluate ---------------------------------------------------------------------------------------------------------
+
+    def score_features_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of feature accuracy: decoded, true and training features of all layers."""
+        network = self.decoders[wildcards.decoder]["network"]
+        tests = self.decoder_tests(wildcards.decoder)
+        sets = sorted({test["stimuli"] for test in tests.values()} | set(self.training_sets(tests)))
+        source = f"sub-{wildcards.subject}_roi-{wildcards.roi}"
+        return {
+            "decoded": self.decoded_files(wildcards.decoder, source),
+            "true": [file for stimulus_set in sets for file in self.feature_files(network, stimulus_set)],
+        }
+
+    def score_features_settings(self, wildcards: Any) -> dict:
+        """Return what feature accuracy needs to know."""
+        tests = self.decoder_tests(wildcards.decoder)
+        return {
+            "tests": tests,
+            "sets": sorted({test["stimuli"] for test in tests.values()} | set(self.training_sets(tests))),
+            "layers": self.layers(self.decoders[wildcards.decoder]["network"]),
+            "permutations": self.config["evaluate"]["permutations"],
+            "seed": self.config["seed"],
+            "simulated": self.simulated,
+        }
+
+    def score_images_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of image scores; cross-validated tests bring the scores of refitted permutations."""
+        name, source, test = wildcards.method, wildcards.source, wildcards.test
+        inputs = {
+            "images": f"{self.root}/reconstruct/{name}/{source}_{test}.h5",
+            "stimuli": f"{self.root}/stimuli/{self.tests[test]['stimuli']}.h5",
+        }
+        if "leave_out" in self.tests[test] and source != TRUE_FEATURES:
+            inputs["refitted"] = f"{self.root}/evaluate/images/{name}/{source}_{test}_refitted.tsv"
+        return inputs
+
+    def score_images_settings(self, wildcards: Any) -> dict:
+        """Return what image scores need to know."""
+        return {
+            "split": self.tests[wildcards.test],
+            "similarities": self.config["evaluate"]["similarities"],
+            "permutations": self.config["evaluate"]["permutations"],
+            "seed": self.config["seed"],
+            "simulated": self.simulated,
+        }
+
+    def refits(self, method: str, test: str) -> int:
+        """Return how many times a cross-validated test is refitted with permuted training pairs."""
+        rows = [row for row in self.analyses if row["method"] == method and test in row["tests"]]
+        return max(row.get("refit_permutations", 0) for row in rows)
+
+    def refit_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of refitting: everything from samples on."""
+        name, stimuli = wildcards.method, self.tests[wildcards.test]["stimuli"]
+        inputs = {
+            "samples": f"{self.root}/samples/sub-{wildcards.subject}.h5",
+            "stimuli": f"{self.root}/stimuli/{stimuli}.h5",
+        }
+        network = self.network_of(name)
+        if network:
+            inputs["features"] = self.feature_files(network, stimuli, self.method_layers(name))
+            inputs["weights"] = self.networks[network]["weights"]
+        return inputs
+
+    def refit_settings(self, wildcards: Any) -> dict:
+        """Return what refitting needs to know."""
+        name = wildcards.method
+        decoder = self.methods[name].get("decoder")
+        return {
+            **self.reconstruct_settings(wildcards),
+            "decoder": self.decode_settings(decoder)["decoder"] if decoder else None,
+            "similarities": self.config["evaluate"]["similarities"],
+            "permutations": self.refits(name, wildcards.test),
+        }
+
+    # Report -----------------------------------------------------------------------------------------------------------
+
+    def report_settings(self) -> dict:
+        """Return what tables, figures and the summary need to know."""
+        return {
+            "title": self.config["title"],
+            "dataset": self.dataset,
+            "simulated": self.simulated,
+            "primary": self.config["report"]["primary"],
+        }
+
+    def sheet_images(self, wildcards: Any) -> list[str]:
+        """Return the reconstructions of an image sheet: every subject, then the true-feature ceiling."""
+        sources = self.sources(wildcards.method, wildcards.test)
+        mine = [source for source in sources if source == TRUE_FEATURES or source.endswith(f"_roi-{wildcards.roi}")]
+        return [f"{self.root}/reconstruct/{wildcards.method}/{source}_{wildcards.test}.h5" for source in mine]
+
+    def sheet_stimuli(self, wildcards: Any) -> str:
+        """Return the stimuli of an image sheet."""
+        return f"{self.root}/stimuli/{self.tests[wildcards.test]['stimuli']}.h5"
+
+
+def _subject(source: str) -> str:
+    return re.match(r"sub-([A-Za-z0-9]+)_roi-", source).group(1)

@@ -1,0 +1,71 @@
+"""Reconstruct the images of one test from decoded features, true features or samples."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from fmri2image.core.arrays import LabelledArray, concatenate, read_array, read_attributes, write_arrays
+from fmri2image.core.device import choose_device
+from fmri2image.core.images import to_bytes, write_png
+from fmri2image.core.job import job, versions
+from fmri2image.core.samples import read_bdata
+from fmri2image.core.splits import folds, test_rows
+from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.reconstruct.interface import Reconstructions, load_method
+
+
+def from_features(files: list[str], test: str, true: bool, settings: dict) -> tuple[Reconstructions, dict]:
+    """Reconstruct from decoded features or, for the ceiling, from true ones."""
+    paths = dict(zip(settings["layers"], files, strict=True))
+    if true:
+        features = FeaturesInMemory({layer: read_array(path, "features") for layer, path in paths.items()})
+        transductive = "False"
+    else:
+        features = DecodedFeatures(paths, test)
+        transductive = read_attributes(files[0])["transductive"]
+    device = choose_device(settings["device"])
+    method = load_method(settings["method"])
+    return method.reconstruct(features, None, settings["options"], device), {"transductive": transductive}
+
+
+def from_samples(samples: str, roi: str, state: str | None, settings: dict) -> tuple[Reconstructions, dict]:
+    """Reconstruct the test rows of every fold with what was learned in it."""
+    data = read_bdata(samples).select(roi=roi)
+    device, method = choose_device(settings["device"]), load_method(settings["method"])
+    states = torch.load(state, map_location="cpu", weights_only=True) if state else {}
+    parts = []
+    for fold in folds(data.trials, settings["split"]):
+        test = LabelledArray(*test_rows(data.select(trials=fold.test), settings["split"]["rows"]))
+        parts.append(method.reconstruct(test, states.get(fold.name), settings["options"], device))
+    images = concatenate([part.images for part in parts])
+    transductive = str(data.attributes.get("transductive", "False"))
+    return Reconstructions(images), {"transductive": transductive}
+
+
+def write(found: Reconstructions, about: dict, images: str, png: str, settings: dict, code: dict) -> None:
+    """Write raw images with their provenance, and an 8-bit PNG of each."""
+    arrays = {"images": found.images, **({"path": found.path} if found.path is not None else {})}
+    attributes = {
+        **about,
+        "simulated": settings["simulated"],
+        "settings": json.dumps(settings),
+        "code": json.dumps(code),
+        "versions": json.dumps(versions()),
+    }
+    write_arrays(images, arrays, attributes)
+    Path(png).mkdir(parents=True, exist_ok=True)
+    for row, image in zip(found.images.rows, to_bytes(found.images.values), strict=True):
+        write_png(Path(png) / f"{row.replace('|', '_')}.png", image)
+
+
+if __name__ == "__main__":
+    with job(snakemake) as j:
+        settings, source = j.params.settings, j.wildcards.source
+        torch.manual_seed(settings["seed"])
+        if settings["layers"]:
+            result = from_features(list(j.input.features), j.wildcards.test, source == "true-features", settings)
+        else:
+            roi = source.rsplit("_roi-", 1)[1]
+            result = from_samples(j.input.samples, roi, j.input.get("state"), settings)
+        write(*result, j.output.images, j.output.png, settings, j.params.code)

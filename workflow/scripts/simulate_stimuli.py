@@ -1,0 +1,23 @@
+"""Generate the stimuli of the simulated subjects."""
+
+from fmri2image.acquire.phantom.images import stimulus_sets
+from fmri2image.core.arrays import write_arrays
+from fmri2image.core.job import job
+from fmri2image.core.tables import write_table
+
+
+def main(outputs: dict[str, str], table: str, settings: dict) -> None:
+    """Write one image file per stimulus set and the table of all stimuli."""
+    sets, stimuli = stimulus_sets(settings["images"], settings["seed"])
+    for stimulus_set, path in outputs.items():
+        write_arrays(path, {"images": sets[stimulus_set]}, {"simulated": True, "stimulus_set": stimulus_set})
+    write_table(table, stimuli)
+
+
+if __name__ == "__main__":
+    with job(snakemake) as j:
+        main(
+            outputs={path.rsplit("/", 1)[1].removesuffix(".h5"): path for path in j.output.images},
+            table=j.output.table,
+            settings=j.params.settings,
+        )

@@ -1,0 +1,26 @@
+"""Scan one simulated subject: raw BIDS, with the truth kept aside."""
+
+from pathlib import Path
+
+from fmri2image.acquire.phantom.bids import simulate_subject
+from fmri2image.core.arrays import read_array
+from fmri2image.core.job import job
+from fmri2image.core.tables import read_table
+
+
+def main(subject: str, images: list[str], table: str, bids: Path, truth: str, settings: dict) -> None:
+    """Write all raw files of the subject and the truth."""
+    sets = {Path(path).stem: read_array(path, "images") for path in images}
+    simulate_subject(subject, sets, read_table(table), settings, settings["seed"], bids, truth)
+
+
+if __name__ == "__main__":
+    with job(snakemake) as j:
+        main(
+            subject=j.wildcards.subject,
+            images=list(j.input.images),
+            table=j.input.table,
+            bids=Path(j.input.description[0]).parent,
+            truth=j.output.truth,
+            settings=j.params.settings,
+        )
