@@ -12,10 +12,10 @@ from fmri2image.acquire.phantom.anatomy import Head, functional_grid, grid_point
 from fmri2image.acquire.phantom.paradigm import AREAS, HEMISPHERES
 
 # Outer limit in mm of V1, V2, V3 and hV4, counted from the calcarine line.
-BANDS = {"V1": 9.0, "V2": 14.5, "V3": 20.0, "hV4": 29.0}
-CALCARINE_Y = (-104.0, -66.0)
+BANDS = {"V1": 9.5, "V2": 15.5, "V3": 22.0, "hV4": 30.0}
+CALCARINE_Y = (-104.0, -62.0)
 # A voxel belongs to the visual cortex if so much of it is grey matter of visual areas.
-LEAST_FRACTION = 0.7
+LEAST_FRACTION = 0.6
 SUBSAMPLES = 3
 PARTS = ("V1d", "V1v", "V2d", "V2v", "V3d", "V3v", "hV4", "LOC", "FFA", "PPA", "other")
 
@@ -60,10 +60,10 @@ def part_of(points: np.ndarray) -> np.ndarray:
     put("hV4", cerebrum & (height < 0) & (y > -90) & (y < -66) & (distance < BANDS["hV4"]))
     put("LOC", cerebrum & (side > 34) & (y > -86) & (y < -68) & (z > -14) & (z < 6))
     put("FFA", cerebrum & (side > 32) & (side < 46) & (y > -62) & (y < -46) & (z < -9))
-    put("PPA", cerebrum & (side > 16) & (side < 32) & (y > -56) & (y < -40) & (z < -3) & (z > -22))
+    put("PPA", cerebrum & (side > 17) & (side < 32) & (y > -55) & (y < -42) & (z < -4) & (z > -22))
     # The rest of the ventral and lateral cortex joins the three.
-    lateral = (side > 38) & (y > -70) & (y < -56) & (z < -2)
-    ventral = (side > 22) & (y > -68) & (y < -44) & (z < -9)
+    lateral = (side > 38) & (y > -68) & (y < -58) & (z < -4)
+    ventral = (side > 24) & (y > -66) & (y < -46) & (z < -10)
     put("other", cerebrum & (side < 60) & (lateral | ventral))
     return part
 

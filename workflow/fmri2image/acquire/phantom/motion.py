@@ -1,0 +1,40 @@
+"""Head motion of the simulated subjects, as exact poses.
+
+A pose maps brain-space points to scanner points. It is made of the placement of the session, a jump before every run,
+and within the run a slow wander with occasional small jumps.
+
+Settings used, key ``motion``: ``between_sessions`` ([[least, most] mm, [least, most] degrees]), ``between_runs`` and
+``within_run`` ([mm, degrees], standard deviations per axis), ``jumps`` (expected number per run).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+
+# The wander forgets its past with a time constant of about 60 volumes.
+PERSISTENCE = 0.984
+
+
+def session_offset(settings: Mapping, rng: np.random.Generator) -> np.ndarray:
+    """Draw the placement of a session, six parameters (mm, radians), with lengths between the limits of the settings."""
+    parameters = []
+    for low, high in settings["motion"]["between_sessions"]:
+        direction = rng.standard_normal(3)
+        parameters.append(direction / np.linalg.norm(direction) * rng.uniform(low, high))
+    return np.concatenate([parameters[0], np.deg2rad(parameters[1])])
+
+
+def run_motion(n_volumes: int, settings: Mapping, rng: np.random.Generator) -> np.ndarray:
+    """Draw the motion of a run relative to the session's placement, (n_volumes, 6) in mm and radians."""
+    motion = settings["motion"]
+    within = np.repeat([motion["within_run"][0], np.deg2rad(motion["within_run"][1])], 3)
+    between = np.repeat([motion["between_runs"][0], np.deg2rad(motion["between_runs"][1])], 3)
+    steps = rng.standard_normal((n_volumes, 6)) * np.sqrt(1 - PERSISTENCE**2)
+    steps[0] = rng.standard_normal(6)
+    wander = gaussian_filter1d(lfilter([1], [1, -PERSISTENCE], steps, axis=0), 1.5, axis=0, mode="nearest")
+    jumps = (rng.random(n_volumes) < motion["jumps"] / n_volumes)[:, None] * rng.standard_normal((n_volumes, 6))
+    # A jump decays because the head mostly settles back.
+    jumps = lfilter([1], [1, -PERSISTENCE], jumps, axis=0)
+    return between * rng.standard_normal(6) + within * (0.9 * wander + jumps)
