@@ -113,7 +113,7 @@ rule plot_preprocess:
         mem_mb=2000,
         runtime=10,
     params:
-        settings={"simulated": study.simulated, "unions": study.config["samples"]["unions"]},
+        settings=study.quality_settings(),
         code=code_digest("plot_preprocess"),
         env=env_digest("preprocess"),
     message:

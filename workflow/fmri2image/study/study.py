@@ -79,6 +79,13 @@ class Study(Paths):
         chapter = {**self.config.get("preprocess", {}), "device": self.config["device"]}
         return {key: chapter[key] for key in keys if key in chapter}
 
+    def quality_settings(self) -> dict:
+        """Return what the quality page needs to know: unions, and the first six areas that are unions as outlines."""
+        unions = self.config["samples"]["unions"]
+        joined = {name for name, parts in unions.items() if set(parts) & set(unions)}
+        outlines = [name for name in [*unions, "HVC"] if name not in joined][:6]
+        return {"simulated": self.simulated, "unions": unions, "outlines": outlines}
+
     def samples_settings(self) -> dict:
         """Return what building samples needs to know."""
         chapter = self.config["samples"]
