@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fmri2image.acquire.phantom.simulate import write_dataset_files
+from fmri2image.acquire.phantom.bids import write_dataset_files
 from fmri2image.core.job import job
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fmri2image.acquire.phantom.simulate import simulate_subject
+from fmri2image.acquire.phantom.bids import simulate_subject
 from fmri2image.core.arrays import read_array
 from fmri2image.core.job import job
 from fmri2image.core.tables import read_table

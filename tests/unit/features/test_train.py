@@ -25,7 +25,7 @@ from fmri2image.features.train import (
 NETWORK = {"name": "vgg-small", "size": 32, "widths": [4, 4, 4, 4, 4], "units": [8, 8, 72]}
 SETTINGS = TrainingSettings(
     network=NETWORK, seed=5, n_images=24, batch=8, steps=7, learning_rate=3e-3, weight_decay=0.01,
-    image_weight=4.0, place_weight=1.0, feature_noise=0.3, pixel_noise=0.02,
+    image_weight=4.0, place_weight=1.0, feature_noise=0.3, pixel_noise=0.02, whitening=0.7,
 )  # fmt: skip
 
 

@@ -68,7 +68,10 @@ class TrainingSettings:
     feature_noise : float
         SD of the noise on the features that give the image back, relative to each channel's SD.
     pixel_noise : float
-        SD of the noise on the input, full intensity = 1.
+        Noise on the input, full intensity = 1: each image gets white noise of an SD drawn between 0 and this.
+    whitening : float
+        How far the first filters start evened out: each is divided by the SD of its response to this power (0: equal
+        norms, 1: equal responses). Fine patterns then count in the first layers, as they are rare in images.
     """
 
     network: Mapping
@@ -82,6 +85,7 @@ class TrainingSettings:
     place_weight: float
     feature_noise: float
     pixel_noise: float
+    whitening: float
 
 
 class Heads(nn.Module):
@@ -232,8 +236,13 @@ def _begin(settings: TrainingSettings) -> tuple[Network, Heads, torch.optim.Opti
     if network.layer_shapes["fc8"][0] != sum(len(table) for table in FACTORS.values()):
         raise ConfigError(f"fc8 of network '{network.name}' must have one unit per class of {', '.join(FACTORS)}.")
     with torch.no_grad():
-        # Pixel values have an SD of about a quarter of full intensity.
-        network.conv1_1.weight.copy_(smooth_filters(len(network.conv1_1.weight)) * 2 / network.domain.maximum)
+        filters = smooth_filters(len(network.conv1_1.weight))
+        network.conv1_1.weight.copy_(filters)
+        pixels, _ = training_images(settings.seed, 0, min(settings.n_images, 200), network.domain.size)
+        response = network.features(torch.from_numpy(to_float(pixels)), ["conv1_1"])["conv1_1"]
+        spread = response.std(dim=(0, 2, 3)).clamp_min(1e-3 * network.domain.maximum)
+        gain = spread**-settings.whitening
+        network.conv1_1.weight.mul_((gain / (gain * spread).square().mean().sqrt())[:, None, None, None])
         network.fc8.weight.mul_(0.1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(settings.seed, "heads"))
@@ -266,7 +275,8 @@ def _loss(
     mirrored = torch.rand(len(chosen), generator=noise) < 0.5
     images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
     place[:, 0] = torch.where(mirrored, -place[:, 0], place[:, 0])
-    noisy = images + settings.pixel_noise * torch.randn(images.shape, generator=noise)
+    amount = settings.pixel_noise * torch.rand((len(images), 1, 1, 1), generator=noise)
+    noisy = images + amount * torch.randn(images.shape, generator=noise)
     found = network.features(noisy, list(network.layer_shapes))
     scores = found["fc8"].split([len(table) for table in FACTORS.values()], dim=1)
     factors = sum(functional.cross_entropy(s, targets[name][chosen]) for name, s in zip(FACTORS, scores, strict=True))

@@ -31,7 +31,7 @@ CONTRASTS = {
 WARP_SPACING = 8.0
 WARP_SMOOTHNESS = 20.0
 # Box of the T1-weighted image in template millimetres, first and last corner.
-HEAD_BOX = ((-90.0, -128.0, -84.0), (90.0, 92.0, 106.0))
+HEAD_BOX = ((-92.0, -130.0, -84.0), (92.0, 102.0, 108.0))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fmri2image.acquire.phantom.paradigm import AREAS, HEMISPHERES
 BANDS = {"V1": 9.5, "V2": 15.5, "V3": 22.0, "hV4": 30.0}
 CALCARINE_Y = (-104.0, -62.0)
 # A voxel belongs to the visual cortex if so much of it is grey matter of visual areas.
-LEAST_FRACTION = 0.6
+LEAST_FRACTION = 0.63
 SUBSAMPLES = 3
 PARTS = ("V1d", "V1v", "V2d", "V2v", "V3d", "V3v", "hV4", "LOC", "FFA", "PPA", "other")
 

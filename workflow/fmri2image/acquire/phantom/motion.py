@@ -4,7 +4,7 @@ A pose maps brain-space points to scanner points. It is made of the placement of
 and within the run a slow wander with occasional small jumps.
 
 Settings used, key ``motion``: ``between_sessions`` ([[least, most] mm, [least, most] degrees]), ``between_runs`` and
-``within_run`` ([mm, degrees], standard deviations per axis), ``jumps`` (expected number per run).
+``within_run`` ([mm, degrees], typical standard deviations per axis; ``within_run`` over a run of about 8 minutes), ``jumps`` (expected number per run).
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from scipy.signal import lfilter
 
 # The wander forgets its past with a time constant of about 60 volumes.
 PERSISTENCE = 0.984
+# Within a run of some 240 volumes the wander shows about 1/1.3 of its long-run standard deviation.
+WANDER_GAIN = 1.3
 
 
 def session_offset(settings: Mapping, rng: np.random.Generator) -> np.ndarray:
@@ -37,4 +39,4 @@ def run_motion(n_volumes: int, settings: Mapping, rng: np.random.Generator) -> n
     jumps = (rng.random(n_volumes) < motion["jumps"] / n_volumes)[:, None] * rng.standard_normal((n_volumes, 6))
     # A jump decays because the head mostly settles back.
     jumps = lfilter([1], [1, -PERSISTENCE], jumps, axis=0)
-    return between * rng.standard_normal(6) + within * (0.9 * wander + jumps)
+    return between * rng.standard_normal(6) + within * (WANDER_GAIN * wander + jumps)

@@ -15,7 +15,7 @@ from nilearn.glm.first_level import spm_hrf
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.signal import lfilter
 
-from fmri2image.acquire.phantom.anatomy import Head, apply_affine, bias_field, functional_grid, grid_points
+from fmri2image.acquire.phantom.anatomy import Head, apply_affine, functional_grid, grid_points
 
 # Signal of grey matter in the stored integers.
 GREY_LEVEL = 1000.0
@@ -82,6 +82,7 @@ def block_noise(settings: Mapping, n_averaged: int) -> tuple[float, float]:
 
 def acquire_run(
     static: StaticImage,
+    receive: np.ndarray,
     poses: np.ndarray,
     signal: np.ndarray,
     voxel_index: np.ndarray,
@@ -93,6 +94,8 @@ def acquire_run(
     Parameters
     ----------
     static : StaticImage
+    receive : array of the functional grid's shape
+        Sensitivity of the coil, fixed in scanner space: the head moves beneath it.
     poses : array of shape (n_volumes, 4, 4)
         Brain-space points to scanner points at the time of each volume.
     signal : array of shape (n_volumes, n_voxels)
@@ -108,8 +111,9 @@ def acquire_run(
     """
     shape, affine = functional_grid(settings)
     n_volumes = len(poses)
-    points = torch.from_numpy(grid_points(shape, affine).reshape(-1, 3))
-    receive = torch.from_numpy(bias_field(grid_points(shape, affine), rng))
+    points = grid_points(shape, affine)
+    sensitivity = torch.from_numpy(receive)
+    points = torch.from_numpy(np.insert(points.reshape(-1, 3), 3, 1, axis=1)).float()
     fluctuation = torch.from_numpy(_fluctuation(shape, n_volumes, settings, rng))
     thermal = noise_levels(settings)[0] * GREY_LEVEL
     image = torch.from_numpy(static.values)[None, None]
@@ -126,7 +130,7 @@ def acquire_run(
         change[:, flat_index] = signal[chunk]
         moved = _sampling_grid(to_mask @ back[chunk], points, shape).reshape(count, *shape, 3)
         active = _interpolate(torch.from_numpy(change.reshape(count, 1, *shape)), moved)[:, 0]
-        brain = brain * receive * (1 + active) * (1 + fluctuation[chunk])
+        brain = brain * sensitivity * (1 + active) * (1 + fluctuation[chunk])
         real, imaginary = torch.from_numpy(rng.standard_normal((2, *brain.shape), dtype=np.float32) * np.float32(thermal))
         # A magnitude image: noise in both channels, hence Rician.
         magnitude = torch.hypot(brain + real, imaginary).round()
@@ -135,12 +139,12 @@ def acquire_run(
 
 
 def _sampling_grid(matrices: np.ndarray, points: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Turn points (n, 3) by each matrix into the normalised coordinates of grid_sample, (n_matrices, n, 3)."""
-    matrices = torch.from_numpy(matrices)
-    index = points @ matrices[:, :3, :3].transpose(1, 2) + matrices[:, None, :3, 3]
-    extent = torch.tensor([n - 1 for n in shape], dtype=torch.float64)
+    """Turn points (n, 4) by each matrix into the normalised coordinates of grid_sample, (n_matrices, n, 3)."""
+    extent = np.array(shape) - 1.0
+    normalised = 2 * matrices[:, :3] / extent[:, None]
+    normalised[:, :, 3] -= 1
     # grid_sample wants the last axis first.
-    return (2 * index / extent - 1).flip(-1).float()
+    return points @ torch.from_numpy(np.ascontiguousarray(normalised[:, ::-1].transpose(0, 2, 1))).float()
 
 
 def _interpolate(image: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,147 @@
+"""One tiny subject from end to end, held against its truth."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from fmri2image.acquire.phantom import bids, paradigm
+from fmri2image.core.arrays import LabelledArray, read_array, read_attributes
+from fmri2image.core.errors import ConfigError, DataError
+from phantom_settings import tiny
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+SEED = 1
+
+
+def stimuli(settings: dict) -> tuple[dict[str, LabelledArray], pd.DataFrame]:
+    """Smooth random images with their table."""
+    rng = np.random.default_rng(0)
+    images, tables = {}, []
+    for name, part in settings["stimulus_sets"].items():
+        noise = gaussian_filter(rng.standard_normal((part["images"], 64, 64, 3)), (0, 6, 6, 0))
+        rows = [f"{name}-{number}" for number in range(part["images"])]
+        images[name] = LabelledArray(np.clip(128 + 60 * noise / noise.std(), 0, 255).astype(np.uint8), rows)
+        tables.append(pd.DataFrame({"stimulus": rows, "stimulus_set": name, "category_index": 1, "image_index": 1}))
+    return images, pd.concat(tables, ignore_index=True)
+
+
+def loud() -> dict:
+    """Tiny settings with a response that stands out in one run."""
+    settings = tiny()
+    settings["signal_to_noise"] = 3.0
+    settings["noise"] |= {"temporal_snr": 200, "drift": 0.2}
+    return settings
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom")
+    images, table = stimuli(loud())
+    bids.write_dataset_files(folder / "bids", loud())
+    bids.simulate_subject("01", images, table, loud(), SEED, folder / "bids", folder / "sub-01_truth.h5")
+    return folder
+
+
+def test_exactly_the_listed_files_are_written(scan):
+    found = {str(path.relative_to(scan / "bids")) for path in (scan / "bids").rglob("*") if path.is_file()}
+    assert found == {*paradigm.bids_files("01", tiny()), *paradigm.dataset_files()}
+    description = json.loads((scan / "bids" / "dataset_description.json").read_text())
+    assert "imulated" in description["Name"]
+
+
+def test_headers_and_sidecars_are_complete(scan):
+    for row in paradigm.run_table(tiny()).to_dict("records"):
+        stem = scan / "bids" / paradigm.run_stem("01", row["session"], row["run"])
+        image = nib.load(f"{stem}_bold.nii.gz")
+        assert image.shape[3] == row["n_volumes"]
+        np.testing.assert_allclose(image.header.get_zooms(), (5, 5, 5, 2))
+        assert image.header.get_xyzt_units() == ("mm", "sec")
+        assert (int(image.header["qform_code"]), int(image.header["sform_code"])) == (1, 1)
+        np.testing.assert_allclose(image.get_qform(), image.get_sform(), atol=1e-4)
+        assert image.get_data_dtype() == np.int16
+        sidecar = json.loads((stem.parent / f"{stem.name}_bold.json").read_text())
+        assert sidecar["RepetitionTime"] == 2.0
+        assert sidecar["TaskName"] == "perception"
+        assert sidecar["SliceTiming"] == [0.0] * image.shape[2]
+        events = pd.read_csv(f"{stem}_events.tsv", sep="\t")
+        assert tuple(events.columns) == paradigm.EVENT_COLUMNS
+        assert pd.api.types.is_numeric_dtype(events["category_index"])
+
+
+def test_the_response_lies_in_the_masks_once_the_true_pose_is_undone(scan):
+    masks = [
+        nib.load(scan / "bids" / paradigm.mask_path("01", side, area))
+        for side in paradigm.HEMISPHERES
+        for area in paradigm.AREAS
+    ]
+    cortex = np.any([mask.get_fdata() > 0 for mask in masks], axis=0)
+    affine = masks[0].affine
+    world = nib.affines.apply_affine(affine, np.argwhere(np.ones(cortex.shape)))
+    changes = {"undone": [], "as scanned": []}
+    for row in paradigm.run_table(tiny()).to_dict("records"):
+        stem = scan / "bids" / paradigm.run_stem("01", row["session"], row["run"])
+        image = nib.load(f"{stem}_bold.nii.gz")
+        data = image.get_fdata()
+        poses = read_array(scan / "sub-01_truth.h5", f"pose_ses-{row['session']}_run-{row['run']}")
+        assert poses.values.shape == (row["n_volumes"], 4, 4)
+        assert poses.rows[0] == "volume-0000"
+        for name in changes:
+            series = []
+            for volume, pose in enumerate(poses.values):
+                points = nib.affines.apply_affine(pose, world) if name == "undone" else world
+                index = nib.affines.apply_affine(np.linalg.inv(image.affine), points).T
+                series.append(map_coordinates(data[..., volume], index, order=3, mode="nearest"))
+            series = np.array(series)
+            rest, task = series[:16].mean(0), series[20:-3].mean(0)
+            changes[name].append((100 * (task - rest) / np.maximum(rest, 300)).reshape(cortex.shape))
+    inner = np.zeros(cortex.shape, bool)
+    inner[2:-2, 2:-2, 2:-2] = True
+    agreement = {
+        name: np.corrcoef(np.mean(maps, axis=0)[inner], cortex[inner])[0, 1] for name, maps in changes.items()
+    }
+    assert agreement["undone"] > 0.6
+    assert agreement["undone"] > agreement["as scanned"] + 0.05
+    assert np.mean(changes["undone"][:2], axis=0)[cortex].mean() > 2
+
+
+def test_truth_names_the_voxels_of_the_masks(scan):
+    truth = scan / "sub-01_truth.h5"
+    assert read_attributes(truth)["simulated"]
+    level = read_array(truth, "level")
+    area = read_array(truth, "area")
+    assert level.attributes["columns"].split() == list(bids.NOISE_COLUMNS)
+    for side in paradigm.HEMISPHERES:
+        for name in ("V1d", "hV4"):
+            mask = nib.load(scan / "bids" / paradigm.mask_path("01", side, name)).get_fdata() > 0
+            for index in np.argwhere(mask):
+                row = area.rows.index("-".join(map(str, index)))
+                assert paradigm.AREAS[area.values[row]] == name
+    for stimulus_set, part in tiny()["stimulus_sets"].items():
+        response = read_array(truth, f"response_{stimulus_set}")
+        assert response.rows == level.rows
+        assert response.values.shape[1] == part["images"] == len(read_array(truth, f"stimulus_{stimulus_set}").rows)
+    train = read_array(truth, "response_train").values
+    np.testing.assert_allclose(train.std(1), 1, atol=1e-3)
+
+
+def test_equal_seeds_give_equal_files(scan, tmp_path):
+    images, table = stimuli(loud())
+    bids.simulate_subject("01", images, table.iloc[::-1], loud(), SEED, tmp_path, tmp_path / "truth.h5")
+    for name in paradigm.bids_files("01", tiny()):
+        assert (tmp_path / name).read_bytes() == (scan / "bids" / name).read_bytes(), name
+
+
+def test_wrong_images_are_refused_in_one_sentence(tmp_path):
+    images, table = stimuli(tiny())
+    settings = tiny()
+    settings["stimulus_sets"]["train"] |= {"images": 10}
+    with pytest.raises(ConfigError, match="train.*10.*12 images"):
+        bids.simulate_subject("01", images, table, settings, SEED, tmp_path, tmp_path / "truth.h5")
+    with pytest.raises(DataError, match="letters-2"):
+        bids.simulate_subject("01", images, table.iloc[:-1], tiny(), SEED, tmp_path, tmp_path / "truth.h5")
+    settings = tiny() | {"voxel_size": 9.0}
+    with pytest.raises(ConfigError, match="no voxel in .* at voxel_size 9"):
+        bids.simulate_subject("01", images, table, settings, SEED, tmp_path, tmp_path / "truth.h5")
+    assert not list(tmp_path.iterdir())
