@@ -22,6 +22,7 @@ rule simulate_stimuli:
     script:
         "../scripts/simulate_stimuli.py"
 
+
 rule simulate_dataset:
     output:
         study.dataset_files(),
@@ -44,9 +45,12 @@ rule simulate_dataset:
     script:
         "../scripts/simulate_dataset.py"
 
+
 rule simulate_subject:
     input:
-        images=expand("results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.stimulus_sets),
+        images=expand(
+            "results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.stimulus_sets
+        ),
         table=f"{study.root}/stimuli/stimuli.tsv",
         description=study.dataset_files(),
     output:

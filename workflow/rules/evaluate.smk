@@ -82,7 +82,7 @@ if study.runs:
     rule score_motion:
         input:
             motion=study.run_files("desc-motion_timeseries.tsv"),
-            reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
+            reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
             truth="results/{dataset}/truth/sub-{subject}_truth.h5",
         output:
             scores="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",

@@ -8,7 +8,11 @@ for network in study.networks:
             images="results/{dataset}/stimuli/{stimulus_set}.h5",
             weights=study.networks[network]["weights"],
         output:
-            layers=expand("results/{{dataset}}/features/{network}/{{stimulus_set}}/{layer}.h5", network=network, layer=study.layers(network)),
+            layers=expand(
+                "results/{{dataset}}/features/{network}/{{stimulus_set}}/{layer}.h5",
+                network=network,
+                layer=study.layers(network),
+            ),
         log:
             f"results/logs/extract_features/{{dataset}}_{network}_{{stimulus_set}}.log",
         benchmark:

@@ -1,6 +1,4 @@
 # Motion correction and coregistration; one interpolation takes every volume onto the mask grid of the subject.
-PREPROCESS = "results/{dataset}/preprocess/sub-{subject}"
-RAW = "results/{dataset}/bids/sub-{subject}"
 
 
 rule make_reference:
@@ -8,7 +6,7 @@ rule make_reference:
         bold=study.run_files("bold.nii.gz", "bids")[0],
         sidecar=study.run_files("bold.json", "bids")[0],
     output:
-        reference=PREPROCESS + "/sub-{subject}_boldref.nii.gz",
+        reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
     log:
         "results/logs/make_reference/{dataset}_sub-{subject}.log",
     benchmark:
@@ -35,7 +33,7 @@ rule coregister:
         inplane=study.inplane_file(),
         t1w=study.t1w_file(),
     output:
-        transform=PREPROCESS + "/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
+        transform="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
     log:
         "results/logs/coregister/{dataset}_sub-{subject}.log",
     benchmark:
@@ -58,16 +56,16 @@ rule coregister:
 
 rule correct_motion:
     input:
-        bold=RAW + study.run_pattern("bold.nii.gz"),
-        sidecar=RAW + study.run_pattern("bold.json"),
+        bold=study.run_path("bids", "bold.nii.gz"),
+        sidecar=study.run_path("bids", "bold.json"),
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
         grid=study.mask_files()[0],
     output:
-        bold=temp(PREPROCESS + study.run_pattern("space-T1w_desc-preproc_bold.nii.gz")),
-        bold_sidecar=temp(PREPROCESS + study.run_pattern("space-T1w_desc-preproc_bold.json")),
-        motion=PREPROCESS + study.run_pattern("desc-motion_timeseries.tsv"),
-        motion_sidecar=PREPROCESS + study.run_pattern("desc-motion_timeseries.json"),
+        bold=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.nii.gz")),
+        bold_sidecar=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.json")),
+        motion=study.run_path("preprocess", "desc-motion_timeseries.tsv"),
+        motion_sidecar=study.run_path("preprocess", "desc-motion_timeseries.json"),
     log:
         "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.log",
     benchmark:

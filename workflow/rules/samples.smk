@@ -41,10 +41,10 @@ else:
             "results/logs/import_miyawaki/{dataset}.log",
         benchmark:
             "results/benchmarks/import_miyawaki/{dataset}.tsv"
+        retries: 1
         conda:
             "../../envs/samples.yaml"
         threads: 1
-        retries: 1
         resources:
             mem_mb=4000,
             runtime=60,

@@ -11,7 +11,9 @@ def main(images: str, outputs: list[str], settings: dict) -> None:
     """Write the features of every layer, before rectification."""
     network = build_network(settings["network"]).to(choose_device(settings["device"]))
     paths = dict(zip(settings["layers"], outputs, strict=True))
-    write_features(paths, network, read_array(images, "images"), settings["batch"], {"simulated": settings["simulated"]})
+    write_features(
+        paths, network, read_array(images, "images"), settings["batch"], {"simulated": settings["simulated"]}
+    )
 
 
 if __name__ == "__main__":

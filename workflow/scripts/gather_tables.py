@@ -3,7 +3,6 @@
 from fmri2image.core.job import job
 from fmri2image.report.tables import gather
 
-
 if __name__ == "__main__":
     with job(snakemake) as j:
         gather(

@@ -14,7 +14,9 @@ def main(samples: str, images: dict[str, str], settings: dict) -> None:
         shown = set(data.trials.loc[data.trials["stimulus_set"] == stimulus_set, "stimulus"])
         rows = [row for row in stimuli.rows if row in shown]
         part = stimuli.take(rows)
-        write_arrays(path, {"images": LabelledArray(part.values, rows, part.attributes)}, {"stimulus_set": stimulus_set})
+        write_arrays(
+            path, {"images": LabelledArray(part.values, rows, part.attributes)}, {"stimulus_set": stimulus_set}
+        )
 
 
 if __name__ == "__main__":

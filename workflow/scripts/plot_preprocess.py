@@ -14,7 +14,14 @@ from fmri2image.samples.rois import add_unions, read_masks
 
 
 def main(
-    subject: str, motion: list[str], reference: str, transform: str, t1w: str, masks: list[str], figure: str, settings: dict
+    subject: str,
+    motion: list[str],
+    reference: str,
+    transform: str,
+    t1w: str,
+    masks: list[str],
+    figure: str,
+    settings: dict,
 ) -> None:
     """Draw motion over all runs, and the reference volume in T1w space with the outlines of areas."""
     runs = []

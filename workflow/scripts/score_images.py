@@ -7,7 +7,9 @@ from fmri2image.core.tables import read_table, write_table
 from fmri2image.evaluate.scores import score_images
 
 
-def main(images: str, stimuli: str, refitted: str | None, keys: dict, scores: str, permutations: str, settings: dict) -> None:
+def main(
+    images: str, stimuli: str, refitted: str | None, keys: dict, scores: str, permutations: str, settings: dict
+) -> None:
     """Write the long score table and the permutation tests of one method, source and test."""
     keys = {
         **keys,

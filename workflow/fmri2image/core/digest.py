@@ -10,7 +10,7 @@ import ast
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from fmri2image.core.errors import ConfigError
@@ -80,7 +80,7 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[: i + 1]) for i in range(len(parts))]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _module_path(module: str, workflow: Path) -> Path | None:
     base = workflow.joinpath(*module.split("."))
     for candidate in (base / "__init__.py", base.with_suffix(".py")):
@@ -89,17 +89,17 @@ def _module_path(module: str, workflow: Path) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash_file(path: Path) -> str:
     return hashlib.sha256("".join(_serialise(_tree(path))).encode()).hexdigest()[:12]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _imports(path: Path, module: str | None, workflow: Path) -> tuple[str, ...]:
     """Return the project modules that a file imports anywhere, also inside functions."""
     found: list[str] = []

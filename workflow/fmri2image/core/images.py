@@ -13,7 +13,9 @@ from fmri2image.core.files import replacing
 def to_float(pixels: np.ndarray) -> np.ndarray:
     """Turn 8-bit images (n, height, width, 3) into float32 RGB (n, 3, height, width) in [0, 1]."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
-        raise DataError(f"Images must be 8-bit of shape (n, height, width, 3); these are {pixels.dtype} {pixels.shape}.")
+        raise DataError(
+            f"Images must be 8-bit of shape (n, height, width, 3); these are {pixels.dtype} {pixels.shape}."
+        )
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32) / 255
 
 

@@ -10,7 +10,9 @@ from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
 
 
-def write_table(path: str | Path, table: pd.DataFrame, columns: Mapping[str, str] | None = None, **about: object) -> None:
+def write_table(
+    path: str | Path, table: pd.DataFrame, columns: Mapping[str, str] | None = None, **about: object
+) -> None:
     """Write a table as TSV and, with `columns`, a JSON sidecar beside it.
 
     Parameters

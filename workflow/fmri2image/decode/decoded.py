@@ -29,7 +29,9 @@ class DecodedFeatures:
         first = next(iter(self._scale.values()))
         for layer, scale in self._scale.items():
             if scale.rows != first.rows:
-                raise LabelMismatchError(f"{self.paths[layer]}: the rows of test '{test}' differ from other layers' rows.")
+                raise LabelMismatchError(
+                    f"{self.paths[layer]}: the rows of test '{test}' differ from other layers' rows."
+                )
         self.rows = first.rows
 
     @property

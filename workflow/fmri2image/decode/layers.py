@@ -99,7 +99,9 @@ class LayerDecoding:
                 for i, training in enumerate(self.trainings):
                     true = source.read(training.stimuli, block)
                     references[i].append(layer_size(true, self.kind))
-                    decoded = training.decoder.predict(true.reshape(len(true), -1), [t.responses for t in training.targets])
+                    decoded = training.decoder.predict(
+                        true.reshape(len(true), -1), [t.responses for t in training.targets]
+                    )
                     for target, values in zip(training.targets, decoded, strict=True):
                         values = values.reshape(len(values), *true.shape[1:])
                         file[target.test][target.rows, block] = values

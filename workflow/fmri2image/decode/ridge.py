@@ -88,7 +88,9 @@ class RidgeDecoder:
         return torch.nan_to_num((x - self._mean) / self._scale) * self._usable
 
     def _factorise(self, gram: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.cholesky(gram + self.settings.alpha * torch.eye(len(gram), dtype=gram.dtype, device=self.device))
+        return torch.linalg.cholesky(
+            gram + self.settings.alpha * torch.eye(len(gram), dtype=gram.dtype, device=self.device)
+        )
 
     def predict(self, features: np.ndarray, tests: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Fit the decoders of some units and predict them for test responses.
@@ -114,11 +116,10 @@ class RidgeDecoder:
         offset = weights @ y  # trial-weighted mean: zero unless repeats differ between stimuli
         y = (y - offset) * seen[:, None]
         cross = self._sums.T @ y  # (n_voxels, n_units) = sum over trials
-        z_tests = [self._standardise(torch.as_tensor(np.asarray(t), dtype=torch.float64, device=self.device)) for t in tests]
-        if self._whole:
-            predicted = self._solve_whole(y, cross, z_tests)
-        else:
-            predicted = self._solve_selected(cross, z_tests)
+        z_tests = [
+            self._standardise(torch.as_tensor(np.asarray(t), dtype=torch.float64, device=self.device)) for t in tests
+        ]
+        predicted = self._solve_whole(y, cross, z_tests) if self._whole else self._solve_selected(cross, z_tests)
         results = []
         for p in predicted:
             p = (p + offset) * y_scale + y_mean

@@ -17,9 +17,7 @@ from fmri2image.evaluate.scores import summarise
 BLOCK_BYTES = 100_000_000
 
 
-def score_layer(
-    decoded: Path, true: Mapping[str, str], keys: Mapping[str, object], settings: Mapping
-) -> pd.DataFrame:
+def score_layer(decoded: Path, true: Mapping[str, str], keys: Mapping[str, object], settings: Mapping) -> pd.DataFrame:
     """Score one layer for all tests.
 
     Parameters
@@ -63,9 +61,7 @@ def _tests(accuracy: FeatureAccuracy, n_permutations: int, generator: np.random.
     return [("unit_correlation", unit), ("pattern_correlation", patterns), ("pattern_identification", identified)]
 
 
-def _accumulate(
-    decoded: h5py.Dataset, names: list[str], true: str, training: str
-) -> tuple[FeatureAccuracy, int]:
+def _accumulate(decoded: h5py.Dataset, names: list[str], true: str, training: str) -> tuple[FeatureAccuracy, int]:
     with open_h5(true) as shown_file, open_h5(training) as training_file:
         stimuli = [name.decode() for name in shown_file["features_rows"][:]]
         own = row_index(stimuli, [stimulus_of(name) for name in names], "A decoded row")

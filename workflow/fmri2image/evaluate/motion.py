@@ -45,9 +45,7 @@ def rms(error: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt((error[:, :3] ** 2).mean())), float(np.sqrt((error[:, 3:] ** 2).mean()))
 
 
-def score_runs(
-    subject: str, motion: list[str], reference: str, truth: str
-) -> pd.DataFrame:
+def score_runs(subject: str, motion: list[str], reference: str, truth: str) -> pd.DataFrame:
     """Compare the motion tables of a subject with the simulated poses.
 
     Parameters

@@ -92,4 +92,6 @@ def _standardised(a: np.ndarray) -> np.ndarray:
 
 def _same_size(images: np.ndarray, stimuli: np.ndarray) -> None:
     if images.shape[1:] != stimuli.shape[1:]:
-        raise DataError(f"Images of shape {images.shape[1:]} cannot be compared with stimuli of shape {stimuli.shape[1:]}.")
+        raise DataError(
+            f"Images of shape {images.shape[1:]} cannot be compared with stimuli of shape {stimuli.shape[1:]}."
+        )

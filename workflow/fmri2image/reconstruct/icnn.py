@@ -91,17 +91,19 @@ def match_features(
     def objective(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images = x.reshape(len(x), 3, size, size).detach().requires_grad_(True)
         features = network.features(images, layers)
-        loss = sum(
-            weights[layer] * (features[layer].flatten(1) - targets[layer].flatten(1)).square().sum(1) for layer in layers
-        ) / total
+        loss = (
+            sum(
+                weights[layer] * (features[layer].flatten(1) - targets[layer].flatten(1)).square().sum(1)
+                for layer in layers
+            )
+            / total
+        )
         (gradient,) = torch.autograd.grad(loss.sum(), images)
         return loss.detach(), gradient.flatten(1)
 
     mean = torch.as_tensor(network.domain.mean_rgb, dtype=torch.float32, device=device).clamp(0, 1)
     start = mean[None, :, None, None].expand(n_images, 3, size, size).flatten(1).contiguous()
-    result = minimise(
-        objective, start, lower=0.0, upper=1.0, evaluations=settings.evaluations, memory=settings.memory
-    )
+    result = minimise(objective, start, lower=0.0, upper=1.0, evaluations=settings.evaluations, memory=settings.memory)
     return result.x.reshape(n_images, 3, size, size), torch.stack(result.path, dim=1)
 
 
@@ -134,9 +136,7 @@ def reconstruct(
         rows = test.rows[start : start + options.batch]
         targets = {layer: torch.as_tensor(test.read(layer, rows), device=device) for layer in options.layers}
         batch, path = match_features(network, targets, options, device)
-        log.info(
-            "%d of %d images; relative loss %.3f", start + len(rows), len(test.rows), float(path[:, -1].mean())
-        )
+        log.info("%d of %d images; relative loss %.3f", start + len(rows), len(test.rows), float(path[:, -1].mean()))
         images.append(batch.cpu().numpy())
         padded = torch.nn.functional.pad(path, (0, options.evaluations - path.shape[1]), mode="replicate")
         paths.append(padded.cpu().numpy())

@@ -32,7 +32,11 @@ def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: M
     subjects = sorted(table["subject"].dropna().unique())
     groups = table.dropna(subset=["subject"])[["method", "roi", "test"]].drop_duplicates().to_records(index=False)
     figure, panels = plt.subplots(
-        len(metrics), 1, figsize=(max(4.2, 0.95 * len(groups) + 1.6), 2.5 * len(metrics) + 0.5), sharex=True, squeeze=False
+        len(metrics),
+        1,
+        figsize=(max(4.2, 0.95 * len(groups) + 1.6), 2.5 * len(metrics) + 0.5),
+        sharex=True,
+        squeeze=False,
     )
     step = 0.7 / max(len(subjects), 1)
     for metric, axes in zip(metrics, panels[:, 0], strict=True):
@@ -61,7 +65,9 @@ def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: M
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[i % len(COLOURS)]) for i in range(len(subjects))]
     handles += [plt.Rectangle((0, 0), 1, 1, color="0.75"), plt.Line2D([], [], marker="D", color="black", ls="", ms=3.5)]
     labels = [subject_label(subject) for subject in subjects] + ["chance: 98 % of permutations", CEILING_LABEL]
-    figure.legend(handles, labels, loc="upper center", ncols=min(len(labels), 3), fontsize=6.5, bbox_to_anchor=(0.53, 1.0))
+    figure.legend(
+        handles, labels, loc="upper center", ncols=min(len(labels), 3), fontsize=6.5, bbox_to_anchor=(0.53, 1.0)
+    )
     figure.text(0.01, 0.01, footnote(settings["simulated"]), size=5.5, color="0.35")
     figure.tight_layout(rect=(0, 0.02, 1, 0.92))
     save(figure, outputs)
@@ -88,7 +94,9 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
     for test, axes in zip(tests, panels[0], strict=True):
         here = table[table["test"] == test]
         for number, roi in enumerate(rois):
-            values = here[here["roi"] == roi].pivot_table(index="layer", columns="subject", values="value").reindex(layers)
+            values = (
+                here[here["roi"] == roi].pivot_table(index="layer", columns="subject", values="value").reindex(layers)
+            )
             colour = COLOURS[number % len(COLOURS)]
             axes.plot(x, values.mean(axis=1), "-o", color=colour, ms=3, lw=1.2, label=roi, zorder=3)
             axes.plot(np.repeat(x, values.shape[1]), values.to_numpy().ravel(), ".", color=colour, ms=2, alpha=0.5)

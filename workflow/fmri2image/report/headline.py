@@ -43,7 +43,9 @@ def main() -> None:
     parser.add_argument("--report", required=True)
     arguments = parser.parse_args()
     print(f"\n{arguments.dataset}: {arguments.method}, {arguments.roi}")
-    print("\n".join(headline(f"results/{arguments.dataset}/tables/identification.tsv", arguments.method, arguments.roi)))
+    print(
+        "\n".join(headline(f"results/{arguments.dataset}/tables/identification.tsv", arguments.method, arguments.roi))
+    )
     print(f"Report: {Path(arguments.report).resolve()}")
 
 

@@ -56,7 +56,9 @@ def draw_sheet(
                 axes.imshow(_pixels(pictures[row]), interpolation="nearest")
             if column == 0:
                 weight = "bold" if line == 0 else "normal"
-                figure.text(1.12 / width, (y + TILE / 2) / height, label, ha="right", va="center", size=7, weight=weight)
+                figure.text(
+                    1.12 / width, (y + TILE / 2) / height, label, ha="right", va="center", size=7, weight=weight
+                )
     heading = f"{settings['title']}: {wildcards['method']}, {wildcards['roi']}, {wildcards['test']}"
     figure.text(0.08 / width, 1 - 0.2 / height, heading, size=8.5, weight="bold", va="center")
     figure.text(0.08 / width, 0.1 / height, footnote(settings["simulated"]), size=5.5, color="0.35", va="center")

@@ -93,7 +93,8 @@ def write_summary(
 def motion_errors(table: pd.DataFrame) -> pd.DataFrame:
     """Return the RMS motion error of every subject over all its volumes: translation (mm), rotation (degrees)."""
     squares = table.assign(
-        translation=table["rms_translation"] ** 2 * table["n_volumes"], rotation=table["rms_rotation"] ** 2 * table["n_volumes"]
+        translation=table["rms_translation"] ** 2 * table["n_volumes"],
+        rotation=table["rms_rotation"] ** 2 * table["n_volumes"],
     )
     sums = squares.groupby("subject")[["translation", "rotation", "n_volumes"]].sum()
     return (sums[["translation", "rotation"]].div(sums["n_volumes"], axis=0)) ** 0.5

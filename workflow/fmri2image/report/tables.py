@@ -19,7 +19,10 @@ ACCURACY_COLUMNS = {
     "metric": "unit_correlation: mean over units of r over stimuli; pattern_correlation: mean over stimuli of r over units "
     "(z-scored by training statistics); pattern_identification: pairwise identification by that r",
     "n_units": "Units of the layer",
-    **{key: PERMUTATION_COLUMNS[key] for key in ("value", "n_rows", "chance", "chance_p01", "chance_p95", "chance_p99", "p_value")},
+    **{
+        key: PERMUTATION_COLUMNS[key]
+        for key in ("value", "n_rows", "chance", "chance_p01", "chance_p95", "chance_p99", "p_value")
+    },
     "n_permutations": "Permutations of the stimuli's labels",
     "transductive": SCORE_COLUMNS["transductive"],
     "simulated": SCORE_COLUMNS["simulated"],

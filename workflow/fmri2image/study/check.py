@@ -14,7 +14,11 @@ from fmri2image.core.errors import ConfigError
 
 SCHEMA = WORKFLOW / "schemas" / "config.schema.yaml"
 # What a chapter of the configuration defines, and where.
-CHAPTERS = {"network": ("features", "networks"), "decoder": ("decode", "decoders"), "method": ("reconstruct", "methods")}
+CHAPTERS = {
+    "network": ("features", "networks"),
+    "decoder": ("decode", "decoders"),
+    "method": ("reconstruct", "methods"),
+}
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,5 +72,6 @@ def _sentence(error: ValidationError) -> str:
 
 
 def known_name(name: str, names: Any, where: str, place: str) -> None:
+    """Raise ConfigError if `name` is not among `names`; `where` uses it and `place` defines it."""
     if name not in names:
         raise ConfigError(f"config: {where}: '{name}' is not among {place} ({shorten(list(names), 30)}).")

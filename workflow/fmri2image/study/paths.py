@@ -44,25 +44,31 @@ class Paths:
 
     def raw_files(self) -> list[str]:
         """Return the pattern of every raw file of a subject."""
-        return [f"{self.root}/bids/{file}" for file in paradigm.bids_files("{subject}", self.config["acquire"]["simulate"])]
+        return [
+            f"{self.root}/bids/{file}" for file in paradigm.bids_files("{subject}", self.config["acquire"]["simulate"])
+        ]
 
     def dataset_files(self) -> list[str]:
         """Return the files of the raw dataset that belong to no subject."""
         return [f"{self.root}/bids/{file}" for file in paradigm.dataset_files()]
 
-    def run_pattern(self, suffix: str) -> str:
-        """Return the pattern ``/ses-{session}/func/sub-{subject}_…_<suffix>`` of a run's file."""
-        task = self.runs[0]["task"] if self.runs else "perception"
+    def run_path(self, folder: str, suffix: str) -> str:
+        """Return the pattern of a run's file, with the wildcards dataset, subject, session and run.
+
+        Parameters
+        ----------
+        folder : {"bids", "preprocess"}
+        suffix : str
+            For example ``bold.nii.gz``.
+        """
+        task = self.runs[0]["task"]
         name = f"sub-{{subject}}_ses-{{session}}_task-{task}_run-{{run}}_{suffix}"
-        return f"/ses-{{session}}/func/{name}"
+        return f"results/{{dataset}}/{folder}/sub-{{subject}}/ses-{{session}}/func/{name}"
 
     def run_files(self, suffix: str, folder: str = "preprocess") -> list[str]:
         """Return the pattern (with ``{subject}``) of one file of every run, in the order of `runs`."""
-        return [
-            f"{self.root}/{folder}/sub-{{subject}}"
-            + self.run_pattern(suffix).replace("{session}", run["session"]).replace("{run}", run["run"])
-            for run in self.runs
-        ]
+        pattern = self.run_path(folder, suffix).replace("{dataset}", self.dataset) if self.runs else ""
+        return [pattern.replace("{session}", run["session"]).replace("{run}", run["run"]) for run in self.runs]
 
     def mask_files(self) -> list[str]:
         """Return the patterns of a subject's mask files."""

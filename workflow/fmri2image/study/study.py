@@ -58,7 +58,9 @@ class Study(Paths):
             for test in row["tests"]:
                 known_name(test, self.tests, f"analyses.{i}.tests", "tests")
                 if "leave_out" in self.tests[test] and "refit_permutations" not in row:
-                    raise ConfigError(f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations.")
+                    raise ConfigError(
+                        f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
+                    )
         if "masks" in self.config["samples"]:
             areas = [*self.config["samples"]["masks"], *self.config["samples"]["unions"]]
             for roi in self.rois:
