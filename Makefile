@@ -11,8 +11,8 @@ demo: .venv/ready
 	.venv/bin/python -m fmri2image.report.headline --dataset phantom --method icnn --roi VC --report results/report/report.html
 
 miyawaki: .venv/ready
-	$(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') && $(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') --report results/report-miyawaki2008.zip --quiet
-	.venv/bin/python -m fmri2image.report.headline --dataset miyawaki2008 --method pixels --roi V1 --report results/report-miyawaki2008.zip
+	$(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') && $(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') --report results/report-miyawaki2008.zip --quiet && .venv/bin/python -m zipfile -e results/report-miyawaki2008.zip results/
+	.venv/bin/python -m fmri2image.report.headline --dataset miyawaki2008 --method pixels --roi V1 --report results/report-miyawaki2008/report.html
 
 test: .venv/ready
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile

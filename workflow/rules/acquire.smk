@@ -37,7 +37,7 @@ rule simulate_dataset:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.simulate_settings(),
+        settings=study.dataset_settings(),
         code=code_digest("simulate_dataset"),
         env=env_digest("acquire"),
     message:
@@ -64,7 +64,7 @@ rule simulate_subject:
         "../../envs/acquire.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=60,
     params:
         settings=study.simulate_settings(),

@@ -1,3 +1,27 @@
+# A target of its own unless a network's source is "train": an edit to a network never starts a training unasked.
+rule train_network:
+    output:
+        weights="results/{dataset}/features/{network}/weights.safetensors",
+    log:
+        "results/logs/train_network/{dataset}_{network}.log",
+    benchmark:
+        "results/benchmarks/train_network/{dataset}_{network}.tsv"
+    conda:
+        "../../envs/features.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=study.training_settings,
+        code=lambda wildcards: code_digest("train_network", also=[study.network_module(wildcards.network)]),
+        env=env_digest("features"),
+    message:
+        "training {wildcards.network} on generated images"
+    script:
+        "../scripts/train_network.py"
+
+
 # One rule per network, because its layers are the outputs.
 for network in study.networks:
 
@@ -6,7 +30,7 @@ for network in study.networks:
             f"extract_features_{network}".replace("-", "_")
         input:
             images="results/{dataset}/stimuli/{stimulus_set}.h5",
-            weights=study.networks[network]["weights"],
+            weights=study.weights(network),
         output:
             layers=expand(
                 "results/{{dataset}}/features/{network}/{{stimulus_set}}/{layer}.h5",

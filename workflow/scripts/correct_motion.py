@@ -1,8 +1,8 @@
 """Estimate a run's motion and interpolate it once onto the mask grid."""
 
 import numpy as np
-import torch  # noqa: F401  (before `job`, which limits its threads)
 
+from fmri2image.core.device import choose_device
 from fmri2image.core.geometry import PARAMETERS, grid_centre, rigid_matrix
 from fmri2image.core.job import job
 from fmri2image.preprocess.images import read_bold, read_image, repetition_time, write_bold
@@ -17,7 +17,8 @@ def main(bold: str, reference: str, transform: str, grid: str, output: str, moti
     n_discard = round(settings["discard_seconds"] / time)
     volumes, affine = read_bold(bold, n_discard)
     target, target_affine = read_image(reference)
-    fit = fit_motion(volumes, affine, target, target_affine, RealignSettings(**settings["realign"]))
+    options, device = RealignSettings(**settings["realign"]), choose_device(settings["device"])
+    fit = fit_motion(volumes, affine, target, target_affine, options, device=str(device))
     table = motion_table(fit)
     moved = rigid_matrix(table[list(PARAMETERS)].to_numpy(), grid_centre(target.shape, target_affine))
     mask, mask_affine = read_image(grid)

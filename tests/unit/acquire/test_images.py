@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+
 from fmri2image.acquire.phantom.images import (
     COLOURS,
     LETTERS,

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from phantom_settings import DEMO, tiny
+
 from fmri2image.acquire.phantom import anatomy, areas
 from fmri2image.acquire.phantom.paradigm import AREAS, HEMISPHERES
-from phantom_settings import DEMO, tiny
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,19 @@
 """One tiny subject from end to end, held against its truth."""
 
 import json
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from nilearn.glm.first_level import compute_regressor
+from phantom_settings import tiny
+from scipy.ndimage import gaussian_filter, map_coordinates
+
 from fmri2image.acquire.phantom import bids, paradigm
 from fmri2image.core.arrays import LabelledArray, read_array, read_attributes
 from fmri2image.core.errors import ConfigError, DataError
-from phantom_settings import tiny
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 SEED = 1
 
@@ -70,40 +73,88 @@ def test_headers_and_sidecars_are_complete(scan):
         assert pd.api.types.is_numeric_dtype(events["category_index"])
 
 
+def brain_series(scan: Path, row: dict, index: np.ndarray, undo: bool = True) -> np.ndarray:
+    """Sample a run at voxels (n, 3) of the mask grid, (n_volumes, n), with the true pose undone or not."""
+    image = nib.load(scan / "bids" / f"{paradigm.run_stem('01', row['session'], row['run'])}_bold.nii.gz")
+    mask = nib.load(scan / "bids" / paradigm.mask_path("01", "LH", "V1d"))
+    world = nib.affines.apply_affine(mask.affine, index)
+    poses = read_array(scan / "sub-01_truth.h5", f"pose_ses-{row['session']}_run-{row['run']}")
+    assert poses.rows == [f"volume-{number:04d}" for number in range(row["n_volumes"])]
+    data, series = image.get_fdata(), []
+    for volume, pose in enumerate(poses.values):
+        there = nib.affines.apply_affine(pose, world) if undo else world
+        where = nib.affines.apply_affine(np.linalg.inv(image.affine), there).T
+        series.append(map_coordinates(data[..., volume], where, order=3, mode="nearest"))
+    return np.array(series)
+
+
 def test_the_response_lies_in_the_masks_once_the_true_pose_is_undone(scan):
     masks = [
-        nib.load(scan / "bids" / paradigm.mask_path("01", side, area))
+        nib.load(scan / "bids" / paradigm.mask_path("01", side, area)).get_fdata() > 0
         for side in paradigm.HEMISPHERES
         for area in paradigm.AREAS
     ]
-    cortex = np.any([mask.get_fdata() > 0 for mask in masks], axis=0)
-    affine = masks[0].affine
-    world = nib.affines.apply_affine(affine, np.argwhere(np.ones(cortex.shape)))
-    changes = {"undone": [], "as scanned": []}
-    for row in paradigm.run_table(tiny()).to_dict("records"):
-        stem = scan / "bids" / paradigm.run_stem("01", row["session"], row["run"])
-        image = nib.load(f"{stem}_bold.nii.gz")
-        data = image.get_fdata()
-        poses = read_array(scan / "sub-01_truth.h5", f"pose_ses-{row['session']}_run-{row['run']}")
-        assert poses.values.shape == (row["n_volumes"], 4, 4)
-        assert poses.rows[0] == "volume-0000"
-        for name in changes:
-            series = []
-            for volume, pose in enumerate(poses.values):
-                points = nib.affines.apply_affine(pose, world) if name == "undone" else world
-                index = nib.affines.apply_affine(np.linalg.inv(image.affine), points).T
-                series.append(map_coordinates(data[..., volume], index, order=3, mode="nearest"))
-            series = np.array(series)
-            rest, task = series[:16].mean(0), series[20:-3].mean(0)
-            changes[name].append((100 * (task - rest) / np.maximum(rest, 300)).reshape(cortex.shape))
+    cortex = np.any(masks, axis=0)
     inner = np.zeros(cortex.shape, bool)
     inner[2:-2, 2:-2, 2:-2] = True
-    agreement = {
-        name: np.corrcoef(np.mean(maps, axis=0)[inner], cortex[inner])[0, 1] for name, maps in changes.items()
-    }
-    assert agreement["undone"] > 0.6
-    assert agreement["undone"] > agreement["as scanned"] + 0.05
-    assert np.mean(changes["undone"][:2], axis=0)[cortex].mean() > 2
+    index = np.argwhere(inner)
+    agreement = {}
+    for undo in (True, False):
+        changes = []
+        for row in paradigm.run_table(tiny()).to_dict("records"):
+            series = brain_series(scan, row, index, undo)
+            rest, task = series[:16].mean(0), series[20:-3].mean(0)
+            changes.append(100 * (task - rest) / np.maximum(rest, 300))
+        change = np.mean(changes, axis=0)
+        agreement[undo] = np.corrcoef(change, cortex[inner])[0, 1]
+        if undo:
+            assert change[cortex[inner]].mean() > 2
+    assert agreement[True] > 0.6
+    assert agreement[True] > agreement[False] + 0.05
+
+
+def test_every_block_shows_the_true_response_to_its_stimulus(scan):
+    truth = scan / "sub-01_truth.h5"
+    response, names = read_array(truth, "response_train"), read_array(truth, "stimulus_train").rows
+    index = np.array([[int(number) for number in row.split("-")] for row in response.rows])
+    found = {}
+    for row in paradigm.run_table(tiny()).query("stimulus_set == 'train'").to_dict("records"):
+        stem = scan / "bids" / paradigm.run_stem("01", row["session"], row["run"])
+        events = pd.read_csv(f"{stem}_events.tsv", sep="\t").query("event_type > 0")
+        series = brain_series(scan, row, index)
+        frames = np.arange(len(series)) * 2.0
+        condition = [
+            compute_regressor(np.array([[onset], [duration], [1.0]]), "spm", frames)[0][:, 0]
+            for onset, duration in zip(events["onset"], events["duration"], strict=True)
+        ]
+        design = np.stack([*condition, np.ones(len(frames)), np.linspace(-1, 1, len(frames))], axis=1)
+        betas = np.linalg.lstsq(design, 100 * series / series.mean(0), rcond=None)[0]
+        found |= dict(zip(events["stimulus_name"], betas, strict=False))
+    measured = np.stack([found[name] for name in names], axis=1)
+
+    def agreement(order: np.ndarray) -> float:
+        pairs = zip(measured, response.values[:, order], strict=True)
+        return float(np.median([np.corrcoef(*pair)[0, 1] for pair in pairs]))
+
+    assert agreement(np.arange(len(names))) > 0.6
+    assert abs(agreement(np.roll(np.arange(len(names)), 1))) < 0.4
+
+
+def test_all_images_of_a_session_are_taken_at_its_placement(scan):
+    truth = scan / "sub-01_truth.h5"
+    placements = []
+    for row in paradigm.run_table(tiny()).to_dict("records"):
+        poses = read_array(truth, f"pose_ses-{row['session']}_run-{row['run']}").values
+        placement = read_array(truth, f"pose_ses-{row['session']}_inplaneT2").values[0]
+        centre = np.array([0.0, -70.0, 0.0])
+        shift = np.linalg.norm(nib.affines.apply_affine(placement, centre) - centre)
+        away = [
+            np.linalg.norm(nib.affines.apply_affine(np.linalg.inv(placement) @ pose, centre) - centre) for pose in poses
+        ]
+        assert 1.9 < shift < 4.2
+        assert max(away) < 3
+        placements.append(placement)
+    assert np.abs(placements[0] - placements[-1]).max() > 0.5
 
 
 def test_truth_names_the_voxels_of_the_masks(scan):

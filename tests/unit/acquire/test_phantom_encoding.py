@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from fmri2image.acquire.phantom import encoding
 from scipy.ndimage import gaussian_filter
+
+from fmri2image.acquire.phantom import encoding
 
 
 def random_images(seed: int, n: int, size: int = 64) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Head motion of the simulated subjects."""
 
 import numpy as np
-from fmri2image.acquire.phantom.motion import run_motion, session_offset
 from phantom_settings import DEMO
+
+from fmri2image.acquire.phantom.motion import run_motion, session_offset
 
 
 def test_session_offsets_have_the_lengths_of_the_settings():

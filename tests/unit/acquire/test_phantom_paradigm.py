@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from phantom_settings import DEMO, tiny
+
 from fmri2image.acquire.phantom import paradigm
 from fmri2image.core.errors import ConfigError
-from phantom_settings import DEMO, tiny
 
 
 def test_run_table_has_the_lengths_of_the_public_dataset():
@@ -76,7 +77,9 @@ def test_events_fill_the_run_without_gaps(stimulus_set):
         "stimulus": names, "category_index": np.arange(len(names)) + 7, "image_index": np.arange(len(names)) + 1,
     })  # fmt: skip
     blocks = names[::-1]
-    events = paradigm.run_events(blocks, run, stimuli.sample(frac=1, random_state=1), settings, np.random.default_rng(0))
+    events = paradigm.run_events(
+        blocks, run, stimuli.sample(frac=1, random_state=1), settings, np.random.default_rng(0)
+    )
     np.testing.assert_allclose(events["onset"][1:], (events["onset"] + events["duration"])[:-1])
     assert events["onset"].iloc[-1] + events["duration"].iloc[-1] == run["n_volumes"] * settings["repetition_time"]
     assert events["event_type"].iloc[[0, -1]].tolist() == [-1, -2]

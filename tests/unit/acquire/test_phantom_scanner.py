@@ -4,11 +4,12 @@ import copy
 
 import numpy as np
 import pytest
-from fmri2image.acquire.phantom import anatomy, scanner
-from fmri2image.core.geometry import grid_centre, rigid_matrix
 from nilearn.glm.first_level import spm_hrf
 from phantom_settings import DEMO, tiny
 from scipy.ndimage import map_coordinates
+
+from fmri2image.acquire.phantom import anatomy, scanner
+from fmri2image.core.geometry import grid_centre, rigid_matrix
 
 CALM = {"temporal_snr": 1e9, "physiological_fraction": 0.5, "autocorrelation": 0.4, "smoothness": 10.0, "drift": 0.0}
 
@@ -44,13 +45,13 @@ def test_volumes_show_the_brain_at_its_pose(static):
     settings = tiny() | {"noise": CALM}
     shape, affine = anatomy.functional_grid(settings)
     poses = moved_poses(20)
+    world = anatomy.grid_points(shape, affine)
+    receive = anatomy.bias_field(world, np.random.default_rng(1))
     volumes = scanner.acquire_run(
-        static, poses, np.zeros((20, 1)), np.zeros((1, 3), int), settings, np.random.default_rng(1)
+        static, receive, poses, np.zeros((20, 1)), np.zeros((1, 3), int), settings, np.random.default_rng(1)
     )
     assert volumes.shape == (*shape, 20)
     assert volumes.dtype == np.int16
-    world = anatomy.grid_points(shape, affine)
-    receive = anatomy.bias_field(world, np.random.default_rng(1))
     for volume in (0, 7, 19):
         brain = anatomy.apply_affine(np.linalg.inv(static.affine) @ np.linalg.inv(poses[volume]), world)
         expected = map_coordinates(static.values, np.moveaxis(brain, -1, 0), order=1) * receive
@@ -64,9 +65,7 @@ def test_static_image_is_the_blurred_contrast_on_the_functional_grid(static):
     head = anatomy.make_head("01", settings, 1, anatomy.Template.load())
     rng = np.random.default_rng(0)
     # The point-spread function as a mean over scattered points.
-    samples = [
-        head.contrast("epi", anatomy.grid_points(shape, affine) + rng.normal(0, 0.4 * 5, 3)) for _ in range(60)
-    ]
+    samples = [head.contrast("epi", anatomy.grid_points(shape, affine) + rng.normal(0, 0.4 * 5, 3)) for _ in range(60)]
     expected = scanner.GREY_LEVEL * np.mean(samples, axis=0)
     found = map_coordinates(static.values, index, order=1)
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99
@@ -83,27 +82,30 @@ def test_a_response_appears_where_the_moved_voxel_is(static):
     poses = moved_poses(4)
     voxel = np.array([[15, 8, 7]])
     signal = np.array([[0.0], [0.5], [0.5], [0.5]])
+    receive = np.ones(shape, np.float32)
     quiet, active = (
-        scanner.acquire_run(static, poses, signal * scale, voxel, settings, np.random.default_rng(1)).astype(float)
+        scanner.acquire_run(static, receive, poses, scale * signal, voxel, settings, np.random.default_rng(1))
         for scale in (0, 1)
     )
     np.testing.assert_array_equal(quiet[..., 0], active[..., 0])
     for volume in (1, 2, 3):
-        change = (active - quiet)[..., volume] / np.maximum(quiet[..., volume], 1)
-        weights = np.maximum(change, 0)
-        found = (index_grid(shape) * weights[..., None]).sum((0, 1, 2)) / weights.sum()
-        there = anatomy.apply_affine(poses[volume] @ affine, voxel)
-        expected = anatomy.apply_affine(np.linalg.inv(affine), there)[0]
-        np.testing.assert_allclose(found, expected, atol=0.15)
-        assert 0.2 < change.max() <= 0.51
+        # What a voxel of the scan shows is a tent around the responding voxel, in the coordinates of the brain.
+        brain = np.linalg.inv(affine) @ np.linalg.inv(poses[volume]) @ affine
+        tent = np.maximum(1 - np.abs(anatomy.apply_affine(brain, index_grid(shape)) - voxel), 0).prod(-1)
+        assert (tent > 0.05).sum() >= 3
+        lit = quiet[..., volume] > 300
+        assert lit[tent > 0.05].all()
+        found = active[..., volume][lit] / quiet[..., volume][lit] - 1.0
+        np.testing.assert_allclose(found, 0.5 * tent[lit], atol=0.005)
 
 
 def test_noise_has_the_levels_of_the_settings(static):
     settings = copy.deepcopy(tiny())
     settings["noise"]["drift"] = 0.0
     poses = np.tile(np.eye(4), (200, 1, 1))
+    receive = np.ones(anatomy.functional_grid(settings)[0], np.float32)
     volumes = scanner.acquire_run(
-        static, poses, np.zeros((200, 1)), np.zeros((1, 3), int), settings, np.random.default_rng(2)
+        static, receive, poses, np.zeros((200, 1)), np.zeros((1, 3), int), settings, np.random.default_rng(2)
     ).astype(float)
     mean = volumes.mean(-1)
     grey = (mean > 900) & (mean < 1100)
@@ -125,6 +127,10 @@ def test_drift_is_slow_and_as_large_as_asked():
     draws = [scanner._fluctuation((20, 16, 12), 239, settings, np.random.default_rng(seed)) for seed in range(12)]
     field = np.stack(draws)
     assert 100 * np.sqrt((field**2).mean()) == pytest.approx(0.7, rel=0.15)
+    # Neighbours along an axis share it as a Gaussian field of that width does.
+    kernel = settings["noise"]["smoothness"] / 2.355 / np.sqrt(2)
+    expected = np.exp(-(settings["voxel_size"] ** 2) / (4 * kernel**2))
+    assert (field[:, :, 1:] * field[:, :, :-1]).mean() / (field**2).mean() == pytest.approx(expected, abs=0.05)
     spectrum = (np.abs(np.fft.rfft(field - field.mean(1, keepdims=True), axis=1)) ** 2).mean((0, 2, 3, 4))
     frequencies = np.fft.rfftfreq(239, 2.0)
     assert spectrum[frequencies > 1 / 60].sum() < 0.1 * spectrum.sum()

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from fmri2image.core.arrays import LabelledArray, read_array, read_attributes
 from fmri2image.features.extract import extract, write_features
 from fmri2image.features.networks import build_network

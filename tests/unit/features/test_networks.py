@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
+
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.features.networks import NETWORKS, build_network, network_module
 from fmri2image.features.networks.base import ImageDomain
 from fmri2image.features.networks.vgg import ARCHITECTURES, VGG
 from fmri2image.features.networks.weights import sha256, write_weights
-from torch.nn import functional
 
 TINY = {"name": "vgg-small", "size": 32, "widths": [3, 4, 4, 5, 6], "units": [7, 6, 5], "seed": 4}
 MEAN = (104.00698793, 116.66876762, 122.67891434)

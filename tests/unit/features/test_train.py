@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.weights import sha256

@@ -9,7 +9,7 @@ import pandas as pd
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from fmri2image.report.style import CEILING_LABEL, COLOURS, footnote, save, subject_label
+from fmri2image.report.style import CEILING_LABEL, COLOURS, footnote, is_true, save, subject_label
 
 METRICS = {"pixel_identification": "Pixel correlation", "ssim_identification": "SSIM"}
 
@@ -68,7 +68,7 @@ def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: M
     figure.legend(
         handles, labels, loc="upper center", ncols=min(len(labels), 3), fontsize=6.5, bbox_to_anchor=(0.53, 1.0)
     )
-    figure.text(0.01, 0.01, footnote(settings["simulated"]), size=5.5, color="0.35")
+    figure.text(0.01, 0.01, footnote(settings["simulated"], is_true(table["transductive"])), size=5.5, color="0.35")
     figure.tight_layout(rect=(0, 0.02, 1, 0.92))
     save(figure, outputs)
 
@@ -110,6 +110,12 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
     handles, labels = panels[0, 0].get_legend_handles_labels()
     handles.append(plt.Rectangle((0, 0), 1, 1, color="0.88"))
     figure.legend(handles, [*labels, "chance: 98 % of permutations"], loc="upper center", ncols=4, fontsize=6.5)
-    figure.text(0.01, 0.01, footnote(settings["simulated"], "Points: subjects."), size=5.5, color="0.35")
+    figure.text(
+        0.01,
+        0.01,
+        footnote(settings["simulated"], is_true(table["transductive"]), "Points: subjects."),
+        size=5.5,
+        color="0.35",
+    )
     figure.tight_layout(rect=(0, 0.03, 1, 0.92))
     save(figure, outputs)

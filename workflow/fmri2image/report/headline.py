@@ -5,6 +5,13 @@ from pathlib import Path
 
 from fmri2image.core.tables import read_table
 
+WORDS = {
+    "pixel_identification": "pairwise identification by pixel correlation",
+    "ssim_identification": "pairwise identification by SSIM",
+    "pixel_top1": "top-1 identification by pixel correlation",
+    "ssim_top1": "top-1 identification by SSIM",
+}
+
 
 def headline(identification: str | Path, method: str, roi: str) -> list[str]:
     """Return three lines for the primary setting: the first three tests or similarities, averaged over subjects.
@@ -28,7 +35,7 @@ def headline(identification: str | Path, method: str, roi: str) -> list[str]:
         low, high = 100 * rows["value"].min(), 100 * rows["value"].max()
         spread = f" (subjects {low:.1f} to {high:.1f})" if len(rows) > 1 else ""
         lines.append(
-            f"  {metric.removesuffix('_identification'):>5} identification, {test}: {100 * rows['value'].mean():.1f} %{spread}; "
+            f"  {WORDS.get(metric, metric)}, {test}: {100 * rows['value'].mean():.1f} %{spread}; "
             f"chance {100 * rows['chance'].mean():.1f} %, 99th percentile {100 * rows['chance_p99'].max():.1f} %{simulated}"
         )
     return lines[:3]

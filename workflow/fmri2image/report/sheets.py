@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fmri2image.core.arrays import read_array
+from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.images import read_images
 from fmri2image.core.splits import stimulus_of
 from fmri2image.report.style import CEILING_LABEL, footnote, subject_label
@@ -36,6 +36,7 @@ def draw_sheet(
         ``title``, ``simulated``.
     """
     seen = read_images(stimuli)
+    transductive = any(read_attributes(path)["transductive"] == "True" for path in images)
     lines = [("Seen", dict(zip(seen.rows, seen.values, strict=True)))]
     for path in images:
         source = Path(path).stem.removesuffix(f"_{wildcards['test']}")
@@ -61,7 +62,9 @@ def draw_sheet(
                 )
     heading = f"{settings['title']}: {wildcards['method']}, {wildcards['roi']}, {wildcards['test']}"
     figure.text(0.08 / width, 1 - 0.2 / height, heading, size=8.5, weight="bold", va="center")
-    figure.text(0.08 / width, 0.1 / height, footnote(settings["simulated"]), size=5.5, color="0.35", va="center")
+    figure.text(
+        0.08 / width, 0.1 / height, footnote(settings["simulated"], transductive), size=5.5, color="0.35", va="center"
+    )
     figure.savefig(output)
     plt.close(figure)
 

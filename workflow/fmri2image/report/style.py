@@ -5,12 +5,14 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import pandas as pd
 
 from fmri2image.core.files import replacing
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 CEILING_LABEL = "True features"
+TRANSDUCTIVE = "Transductive: the responses were scaled with statistics that include the test trials."
 SIMULATED = "Simulated data: a phantom, not evidence about brains."
 matplotlib.rcParams.update(
     {
@@ -32,9 +34,14 @@ def subject_label(subject: str) -> str:
     return f"Subject {subject}"
 
 
-def footnote(simulated: bool, more: str = "") -> str:
-    """Return the line below a figure."""
-    return " ".join(part for part in (SIMULATED if simulated else "", more) if part)
+def footnote(simulated: bool, transductive: bool, more: str = "") -> str:
+    """Return the line below a figure: what must be known to read it rightly."""
+    return " ".join(part for part in (SIMULATED * simulated, TRANSDUCTIVE * transductive, more) if part)
+
+
+def is_true(column: pd.Series) -> bool:
+    """Tell whether any cell of a table's truth column says true."""
+    return bool(column.astype(str).eq("True").any())
 
 
 def save(figure: plt.Figure, outputs: Sequence[str]) -> None:

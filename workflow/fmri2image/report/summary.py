@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from fmri2image.core.files import replacing
 from fmri2image.core.tables import read_table
-from fmri2image.report.style import SIMULATED
+from fmri2image.report.style import SIMULATED, TRANSDUCTIVE, is_true
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
@@ -67,10 +67,10 @@ def write_summary(
         ``title``, ``simulated``, ``primary``.
     """
     table = read_table(identification, subject=str)
-    transductive = table["transductive"].astype(str).eq("True").any()
+    transductive = is_true(table["transductive"])
     notes = [SIMULATED] if settings["simulated"] else []
     if transductive:
-        notes.append("Transductive: the responses were scaled with statistics that include the test trials.")
+        notes.append(TRANSDUCTIVE)
     rows = [_row(row, table, settings["primary"]) for row in table.dropna(subset=["subject"]).itertuples()]
     context = {"title": settings["title"], "notes": notes, "rows": rows, "accuracy": {}, "tests": [], "motion": ""}
     if accuracy:

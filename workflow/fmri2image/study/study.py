@@ -72,6 +72,10 @@ class Study(Paths):
         """Return what generating the stimuli needs to know."""
         return {"seed": self.config["seed"], "images": self.config["acquire"]["images"]}
 
+    def dataset_settings(self) -> dict:
+        """Return what describing the simulated dataset needs to know."""
+        return {"subjects": self.subjects}
+
     def simulate_settings(self) -> dict:
         """Return what the simulator needs to know."""
         return {"seed": self.config["seed"], **self.config["acquire"]["simulate"]}
@@ -113,10 +117,23 @@ class Study(Paths):
 
     # Features, decode -------------------------------------------------------------------------------------------------
 
+    def weights(self, network: str) -> str:
+        """Return the weights file of a network: shipped, or trained by the workflow."""
+        entry = self.networks[network]
+        if entry["source"] == "shipped":
+            return entry["weights"]
+        return f"{self.root}/features/{network}/weights.safetensors"
+
+    def training_settings(self, wildcards: Any) -> dict:
+        """Return what training a network needs to know."""
+        entry = self.networks[wildcards.network]
+        if "training" not in entry:
+            raise ConfigError(f"config: features.networks.{wildcards.network}: training it needs the key 'training'.")
+        return {"name": entry["network"], "training": entry["training"]}
+
     def network_settings(self, network: str) -> dict:
         """Return what builds a network."""
-        entry = self.networks[network]
-        return {"name": entry["network"], "weights": entry["weights"]}
+        return {"name": self.networks[network]["network"], "weights": self.weights(network)}
 
     def network_module(self, network: str) -> str:
         """Return the module that builds a network."""
@@ -227,7 +244,7 @@ class Study(Paths):
                 training = training_name(self.tests, test)
                 inputs["state"] = f"{self.root}/reconstruct/{name}/{source}_fit-{training}.pt"
         if self.network_of(name):
-            inputs["weights"] = self.networks[self.network_of(name)]["weights"]
+            inputs["weights"] = self.weights(self.network_of(name))
         return inputs
 
     def reconstruct_settings(self, wildcards: Any) -> dict:
@@ -300,7 +317,7 @@ class Study(Paths):
         network = self.network_of(name)
         if network:
             inputs["features"] = self.feature_files(network, stimuli, self.method_layers(name))
-            inputs["weights"] = self.networks[network]["weights"]
+            inputs["weights"] = self.weights(network)
         return inputs
 
     def refit_settings(self, wildcards: Any) -> dict:

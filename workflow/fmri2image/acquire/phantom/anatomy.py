@@ -9,7 +9,7 @@ about the left-right axis), ``t1w_voxel_size`` (mm), ``warp`` (mm, root mean squ
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from nilearn.datasets import load_mni152_gm_template, load_mni152_template, load_mni152_wm_template
@@ -20,7 +20,7 @@ from fmri2image.core.geometry import rigid_matrix
 from fmri2image.core.seeds import generator_for
 
 # Middle of the slab in template space: between the occipital pole and the front end of the parahippocampal area.
-SLAB_CENTRE = (0.0, -70.0, -2.0)
+SLAB_CENTRE = (0.0, -70.0, 1.0)
 # Outer limits in mm of fluid, skull and scalp, counted from the brain's surface.
 SHELLS = (3.0, 9.0, 15.0)
 # Relative signal of each tissue. Scalp fat is suppressed in EPI.
@@ -58,8 +58,8 @@ class Template:
         t1, gm, wm, brain = (np.pad(part, pad) for part in (t1, gm, wm, brain))
         affine = images[0].affine.copy()
         affine[:3, 3] -= affine[:3, :3] @ np.full(3, pad)
-        outside = distance_transform_edt(~brain, sampling=resolution) - distance_transform_edt(brain, sampling=resolution)
-        return cls(affine, t1, gm, wm, outside.astype(np.float32))
+        beyond, within = (distance_transform_edt(part, sampling=resolution) for part in (~brain, brain))
+        return cls(affine, t1, gm, wm, (beyond - within).astype(np.float32))
 
     def sample(self, name: str, points: np.ndarray) -> np.ndarray:
         """Look up a map at template points (..., 3) in mm; zero (or far outside) beyond the grid."""
@@ -121,9 +121,12 @@ class Head:
 
 
 def make_head(subject: str, settings: Mapping, seed: int, template: Template) -> Head:
-    """Draw the head of a subject: about 4 mm and 2° of placement, 3 % of size, and the displacement."""
+    """Draw the head of a subject: 1 mm and 2° of placement, 2.5 % of size, and the displacement.
+
+    The slab is planned on the subject's own brain: what the displacement shifts as a whole there is taken back.
+    """
     rng = generator_for(seed, "anatomy", subject)
-    parameters = np.concatenate([rng.normal(0, 3, 3), np.deg2rad(rng.normal(0, 2, 3))])
+    parameters = np.concatenate([rng.normal(0, 1, 3), np.deg2rad(rng.normal(0, 2, 3))])
     size = np.diag([*(1 + rng.normal(0, 0.025, 3)), 1.0])
     centre = np.array(SLAB_CENTRE)
     shift, back = np.eye(4), np.eye(4)
@@ -134,7 +137,12 @@ def make_head(subject: str, settings: Mapping, seed: int, template: Template) ->
     field *= settings["warp"] / np.sqrt((field**2).sum(0).mean())
     affine = np.diag([WARP_SPACING] * 3 + [1.0])
     affine[:3, 3] = corner
-    return Head(template, back @ size @ shift @ rigid_matrix(parameters, centre), field, affine)
+    head = Head(template, back @ size @ shift @ rigid_matrix(parameters, centre), field, affine)
+    planned = grid_points(*slab_grid(settings, (10.0,) * 3))
+    shift[:3, 3] = apply_affine(head.to_template, planned).mean((0, 1, 2)) - head.template_points(planned).mean(
+        (0, 1, 2)
+    )
+    return replace(head, to_template=shift @ head.to_template)
 
 
 def functional_grid(settings: Mapping) -> tuple[tuple[int, int, int], np.ndarray]:

@@ -250,7 +250,7 @@ def _truth_arrays(
     trial = settings["response"]["trial_deviation"] * cortex.deviation
     levels = [cortex.mean, cortex.deviation, trial, *np.broadcast_to(volume[:, None], (2, len(names)))]
     levels.append(np.sqrt((block**2).sum() + trial**2))
-    units = {"columns": " ".join(NOISE_COLUMNS), "units": "per cent of the voxel's mean", "volumes_per_block": n_averaged}
+    units = {"columns": " ".join(NOISE_COLUMNS), "units": "per cent of the mean", "volumes_per_block": n_averaged}
     arrays["level"] = LabelledArray(np.stack(levels, axis=1), names, units)
     arrays["area"] = LabelledArray(np.array([paradigm.AREAS.index(a) for a in cortex.area]), names)
     arrays["area"].attributes["areas"] = " ".join(paradigm.AREAS)

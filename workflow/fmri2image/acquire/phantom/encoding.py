@@ -27,7 +27,7 @@ N_PRODUCTS = 4
 
 @dataclass(frozen=True)
 class AreaTuning:
-    """How an area sees: receptive field (half image widths) at the fovea and its growth, and the weight of each part."""
+    """How an area sees: receptive field (half image widths) at the fovea, its growth, and the weight of each part."""
 
     field: float
     growth: float
@@ -82,7 +82,7 @@ def feature_maps(images: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def oriented_energy(luminance: np.ndarray) -> np.ndarray:
-    """Return normalised amplitudes of quadrature pairs (log-Gabor filters), (n, frequencies × orientations, size, size).
+    """Return normalised amplitudes of quadrature pairs (log-Gabor filters), (n, n_filters, size, size).
 
     A one-sided filter in the frequency domain gives both members of the pair at once; amplitudes are divided by the
     local mean over orientations (divisive normalisation) plus a constant.

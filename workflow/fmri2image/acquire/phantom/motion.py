@@ -4,7 +4,8 @@ A pose maps brain-space points to scanner points. It is made of the placement of
 and within the run a slow wander with occasional small jumps.
 
 Settings used, key ``motion``: ``between_sessions`` ([[least, most] mm, [least, most] degrees]), ``between_runs`` and
-``within_run`` ([mm, degrees], typical standard deviations per axis; ``within_run`` over a run of about 8 minutes), ``jumps`` (expected number per run).
+``within_run`` ([mm, degrees], typical standard deviations per axis, the latter over a run of about 8 minutes), ``jumps``
+(expected number per run).
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ WANDER_GAIN = 1.3
 
 
 def session_offset(settings: Mapping, rng: np.random.Generator) -> np.ndarray:
-    """Draw the placement of a session, six parameters (mm, radians), with lengths between the limits of the settings."""
+    """Draw the placement of a session, six parameters (mm, radians), of lengths between the limits of the settings."""
     parameters = []
     for low, high in settings["motion"]["between_sessions"]:
         direction = rng.standard_normal(3)

@@ -54,12 +54,12 @@ def run_table(settings: Mapping) -> pd.DataFrame:
         presentations, n_runs = part["images"] * part["repeats"], sum(part["runs"])
         if n_runs < 1 or presentations % n_runs:
             raise ConfigError(
-                f"simulate: stimulus_sets: {name}: {part['images']} images × {part['repeats']} repeats cannot be shared "
-                f"equally between {n_runs} runs; change images, repeats or runs."
+                f"simulate: stimulus_sets: {name}: {part['images']} images × {part['repeats']} repeats cannot be "
+                f"shared equally between {n_runs} runs; change images, repeats or runs."
             )
         n_blocks = presentations // n_runs
         if part["one_back"] > n_blocks:
-            raise ConfigError(f"simulate: stimulus_sets: {name}: one_back must not exceed the {n_blocks} blocks of a run.")
+            raise ConfigError(f"simulate: stimulus_sets: {name}: one_back exceeds the {n_blocks} blocks of a run.")
         seconds = settings["initial_rest"] + settings["final_rest"]
         seconds += (n_blocks + part["one_back"]) * (part["block"] + part["rest"])
         n_volumes = round(seconds / repetition_time)

@@ -115,7 +115,7 @@ def acquire_run(
     sensitivity = torch.from_numpy(receive)
     points = torch.from_numpy(np.insert(points.reshape(-1, 3), 3, 1, axis=1)).float()
     fluctuation = torch.from_numpy(_fluctuation(shape, n_volumes, settings, rng))
-    thermal = noise_levels(settings)[0] * GREY_LEVEL
+    thermal = float(noise_levels(settings)[0] * GREY_LEVEL)
     image = torch.from_numpy(static.values)[None, None]
     to_fine, to_mask = np.linalg.inv(static.affine), np.linalg.inv(affine)
     back = np.linalg.inv(poses)
@@ -131,7 +131,7 @@ def acquire_run(
         moved = _sampling_grid(to_mask @ back[chunk], points, shape).reshape(count, *shape, 3)
         active = _interpolate(torch.from_numpy(change.reshape(count, 1, *shape)), moved)[:, 0]
         brain = brain * sensitivity * (1 + active) * (1 + fluctuation[chunk])
-        real, imaginary = torch.from_numpy(rng.standard_normal((2, *brain.shape), dtype=np.float32) * np.float32(thermal))
+        real, imaginary = thermal * torch.from_numpy(rng.standard_normal((2, *brain.shape), dtype=np.float32))
         # A magnitude image: noise in both channels, hence Rician.
         magnitude = torch.hypot(brain + real, imaginary).round()
         volumes[..., chunk] = np.moveaxis(magnitude.numpy(), 0, -1).astype(np.int16)

@@ -1,0 +1,203 @@
+"""Configurations: those that ship are valid, and a wrong one is refused in one sentence that names the key."""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fmri2image.core.errors import ConfigError
+from fmri2image.study import load_study
+from fmri2image.study.check import SCHEMA, check_config
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+TINY = ROOT / "tests" / "end_to_end" / "tiny.yaml"
+
+
+def read(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+# Valid configurations ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*CONFIGS, TINY], ids=lambda path: path.stem)
+def test_configuration_is_valid(path):
+    assert load_study(read(path)).final_outputs()
+
+
+def test_every_configuration_is_a_study_of_its_own():
+    names = [read(path)["dataset"] for path in CONFIGS]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_dry_run(repository, path):
+    repository.configfile = f"config/{path.name}"
+    jobs = repository.jobs()
+    assert {"reconstruct_images", "score_images", "write_summary"} <= set(jobs)
+    assert sum(jobs.values()) <= 250
+
+
+def test_dry_run_on_a_folder_of_data(repository, tmp_path):
+    (tmp_path / "miyawaki2008_s1_V1_figure.npz").touch()
+    repository.configfile = "config/miyawaki2008.yaml"
+    jobs = repository.jobs("--config", f'acquire={{data: "{tmp_path}"}}')
+    assert jobs["import_miyawaki"] == 1
+
+
+# Wrong configurations ------------------------------------------------------------------------------------------------
+
+# Where, the wrong value, and words of the sentence: the key and what is wrong with it.
+WRONG = {
+    "unknown key at the top": (["colour"], 1, ["colour", "unknown key"]),
+    "unknown key below": (["samples", "shift_second"], 4.0, ["samples", "shift_second", "unknown key"]),
+    "unknown key of a decoder": (["decode", "decoders", "ridge", "alhpa"], 1, ["decode.decoders.ridge", "alhpa"]),
+    "unknown key of a method": (["reconstruct", "methods", "icnn", "steps"], 1, ["reconstruct.methods.icnn", "steps"]),
+    "unknown key of the scanner": (["acquire", "simulate", "voxelsize"], 3.0, ["acquire.simulate", "voxelsize"]),
+    "text for a number": (["samples", "shift_seconds"], "four", ["samples.shift_seconds", "four"]),
+    "number for a subject": (["subjects"], [1], ["subjects", "1"]),
+    "negative penalty": (["decode", "decoders", "ridge", "alpha"], -1, ["decode.decoders.ridge.alpha", "-1"]),
+    "text for a voxel size": (["acquire", "simulate", "voxel_size"], "big", ["acquire.simulate.voxel_size", "big"]),
+    "unknown area": (["analyses", 0, "rois"], ["V9"], ["rois", "V9", "samples.masks"]),
+    "unknown test": (["analyses", 0, "tests"], ["exam"], ["analyses.0.tests", "exam"]),
+    "unknown method row": (["analyses", 0, "method"], "magic", ["analyses.0.method", "magic"]),
+    "unknown method": (["reconstruct", "methods", "icnn", "method"], "magic", ["reconstruct.methods.icnn", "magic"]),
+    "unknown layer of a method": (["reconstruct", "methods", "icnn", "layers"], ["conv9_9"], ["icnn.layers", "conv9_9"]),
+    "unknown decoder": (["reconstruct", "methods", "icnn", "decoder"], "lasso", ["icnn.decoder", "lasso"]),
+    "unknown network": (["decode", "decoders", "ridge", "network"], "alexnet", ["ridge.network", "alexnet"]),
+    "unknown stimulus set": (["tests", "test", "stimuli"], "films", ["tests.test.stimuli", "films"]),
+    "training and leave-out": (["tests", "test", "leave_out"], "run", ["tests.test", "leave_out"]),
+    "unknown primary method": (["report", "primary", "method"], "magic", ["report.primary", "magic"]),
+    "unknown primary area": (["report", "primary", "roi"], "V9", ["report.primary", "V9"]),
+    "unknown part of a union": (["samples", "unions", "VC"], ["V1", "V9"], ["samples.unions", "V9"]),
+    "subject that is not simulated": (["subjects"], ["01", "09"], ["subjects", "09"]),
+    "dataset name with a slash": (["dataset"], "../elsewhere", ["dataset", "../elsewhere"]),
+    "dataset name with capitals": (["dataset"], "Tiny", ["dataset", "Tiny"]),
+}  # fmt: skip
+
+
+def changed(config: dict, keys: list, value: object) -> dict:
+    config = copy.deepcopy(config)
+    inner = config
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    return config
+
+
+@pytest.mark.parametrize(("keys", "value", "words"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_configuration_is_one_sentence(keys, value, words):
+    with pytest.raises(ConfigError) as error:
+        load_study(changed(read(TINY), keys, value))
+    sentence = str(error.value)
+    assert sentence.startswith("config: ")
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert not [word for word in words if word not in sentence], sentence
+
+
+@pytest.mark.parametrize("chapter", ["dataset", "seed", "acquire", "analyses", "report"])
+def test_missing_chapter_is_named(chapter):
+    config = read(TINY)
+    del config[chapter]
+    with pytest.raises(ConfigError, match=chapter):
+        check_config(config)
+
+
+@pytest.mark.parametrize(
+    "name", ["unknown key below", "text for a number", "unknown area", "unknown test", "unknown method"]
+)
+def test_snakemake_ends_with_the_sentence(repository, tmp_path, name):
+    keys, value, words = WRONG[name]
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(changed(read(TINY), keys, value)), encoding="utf-8")
+    done = repository.snakemake("-n", configfile=str(path))
+    assert done.returncode != 0
+    sentences = [line for line in done.stdout.splitlines() if line.startswith("config: ")]
+    assert len(sentences) == 1, done.stdout
+    assert not [word for word in words if word not in sentences[0]], sentences[0]
+    assert "Traceback" not in done.stdout
+
+
+# The schema describes every key --------------------------------------------------------------------------------------
+
+
+def schema() -> dict:
+    return read(SCHEMA)
+
+
+def properties(node: object, where: str = "") -> Iterator[tuple[str, dict]]:
+    """Yield every property of a schema, those of definitions too, with its path."""
+    if isinstance(node, list):
+        for item in node:
+            yield from properties(item, where)
+    elif isinstance(node, dict):
+        for name, entry in node.get("properties", {}).items():
+            yield f"{where}.{name}", entry
+        for name, entry in node.items():
+            yield from properties(entry, where if name == "properties" else f"{where}.{name}")
+
+
+def described(entry: dict) -> bool:
+    if "$ref" in entry:
+        entry = schema()["$defs"][entry["$ref"].removeprefix("#/$defs/")]
+    return bool(entry.get("description", "").strip())
+
+
+def test_every_key_of_the_schema_is_described():
+    found = list(properties(schema()))
+    assert len(found) > 60
+    assert not [where for where, entry in found if not described(entry)]
+
+
+def objects(node: object, where: str = "") -> Iterator[tuple[str, dict]]:
+    if isinstance(node, dict):
+        if node.get("type") == "object":
+            yield where, node
+        for name, entry in node.items():
+            yield from objects(entry, f"{where}.{name}")
+    elif isinstance(node, list):
+        for item in node:
+            yield from objects(item, where)
+
+
+def test_every_object_of_the_schema_refuses_unknown_keys():
+    # Named entries (networks, decoders, methods) are checked against the definition of their kind, see study.check.
+    found = [(where, node) for where, node in objects(schema()) if not where.endswith(".additionalProperties")]
+    assert len(found) > 15
+    assert not [where for where, node in found if "additionalProperties" not in node]
+
+
+def undescribed(value: object, node: dict, where: str = "") -> Iterator[str]:
+    """Yield the keys of a configuration that no property of the schema describes."""
+    if "$ref" in node:
+        name = node["$ref"].rsplit("/", 1)[1]
+        node = schema()["$defs"][name]
+    if isinstance(value, list):
+        for item in value:
+            yield from undescribed(item, node.get("items", {}), where)
+    elif isinstance(value, dict):
+        known, others = node.get("properties", {}), node.get("additionalProperties")
+        for key, entry in value.items():
+            if key in known:
+                yield from undescribed(entry, known[key], f"{where}.{key}")
+            elif isinstance(others, dict):
+                yield from undescribed(entry, chosen(where, entry, others), f"{where}.{key}")
+            else:
+                yield f"{where}.{key}"
+
+
+def chosen(where: str, entry: object, node: dict) -> dict:
+    """Named networks, decoders and methods are described where their kind is defined."""
+    for kind in ("network", "decoder", "method"):
+        if where.endswith(f".{kind}s"):
+            return schema()["$defs"][f"{kind}s"][entry[kind]]
+    return node
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_key_of_a_configuration_is_described(path):
+    assert not list(undescribed(read(path), schema()))

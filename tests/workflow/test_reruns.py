@@ -1,0 +1,153 @@
+"""What reruns after a change, and what does not: edit a copy of a finished run and count the jobs of a dry run."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+CONFIG = "config/tiny.yaml"
+LIBRARY = "workflow/fmri2image"
+EDIT = "\nEDITED = True\n"
+
+# The tiny study: one person, one area, one test; `icnn` from decoded and from true features, and `pixels` from samples.
+TABLES = {"gather_tables": 1, "plot_identification": 1, "plot_decoding_accuracy": 1, "write_summary": 1}
+ICNN_DECODED = {"reconstruct_images": 1, "score_images": 1, "plot_sheet": 1}
+ICNN = {"reconstruct_images": 2, "score_images": 2, "plot_sheet": 1}
+DECODE = {"decode_features_ridge": 1, "score_features": 1, **ICNN_DECODED, **TABLES}
+FEATURES = {"extract_features_vgg_small": 2, "decode_features_ridge": 1, "score_features": 1, **ICNN, **TABLES}
+
+
+def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
+    assert tiny_copy.jobs() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("report/figures.py", {"plot_identification": 1, "plot_decoding_accuracy": 1}),
+        ("reconstruct/icnn.py", {**ICNN, **TABLES}),
+        ("reconstruct/pixels.py", {"fit_method": 1, **ICNN_DECODED, **TABLES}),
+        ("decode/ridge.py", DECODE),
+    ],
+)
+def test_editing_a_module_reruns_what_uses_it(tiny_copy, module, expected):
+    tiny_copy.append(f"{LIBRARY}/{module}", EDIT)
+    assert tiny_copy.jobs() == expected
+
+
+def test_editing_a_network_reruns_its_features_and_trains_nothing(tiny_copy):
+    tiny_copy.append(f"{LIBRARY}/features/networks/vgg.py", EDIT)
+    assert tiny_copy.jobs() == FEATURES
+
+
+def test_editing_a_metric_reruns_scores_and_reconstructs_nothing(tiny_copy):
+    tiny_copy.append(f"{LIBRARY}/evaluate/similarity.py", EDIT)
+    jobs = tiny_copy.jobs()
+    assert jobs["score_images"] == 3
+    assert set(jobs) - {"score_features"} == {"score_images", *TABLES}
+
+
+def test_editing_the_simulator_reruns_everything_after_the_stimuli(tiny_copy):
+    tiny_copy.append(f"{LIBRARY}/acquire/phantom/scanner.py", EDIT)
+    jobs = tiny_copy.jobs()
+    assert {"simulate_subject", "correct_motion", "build_samples", "decode_features_ridge", "write_summary"} <= set(
+        jobs
+    )
+    assert not {"simulate_stimuli", "extract_features_vgg_small"} & set(jobs)
+
+
+def test_editing_a_script_reruns_its_rule(tiny_copy):
+    tiny_copy.append("workflow/scripts/plot_identification.py", EDIT)
+    assert tiny_copy.jobs() == {"plot_identification": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param("alpha: 100,", "alpha: 50,", DECODE, id="decoder"),
+        pytest.param("evaluations: 8,", "evaluations: 9,", {**ICNN, **TABLES}, id="method"),
+        # Snakemake compares parameters without their names, so a swap is the hard case.
+        pytest.param(
+            "evaluations: 8, memory: 5,", "evaluations: 5, memory: 8,", {**ICNN, **TABLES}, id="two values swapped"
+        ),
+        pytest.param(
+            "permutations: 99", "permutations: 199", {"score_images": 3, "score_features": 1, **TABLES}, id="chance"
+        ),
+    ],
+)
+def test_changing_a_setting_reruns_what_uses_it(tiny_copy, old, new, expected):
+    tiny_copy.replace(CONFIG, old, new)
+    jobs = tiny_copy.jobs()
+    assert {name: count for name, count in jobs.items() if name != "plot_sheet" or "plot_sheet" in expected} == expected
+
+
+def test_changing_a_sample_setting_scans_nobody_again(tiny_copy):
+    tiny_copy.replace(CONFIG, "shift_seconds: 4.0", "shift_seconds: 2.0")
+    jobs = tiny_copy.jobs()
+    assert jobs["build_samples"] == 1
+    assert jobs["correct_motion"] == 3  # its output is temporary
+    assert not {"simulate_subject", "make_reference", "coregister", "extract_features_vgg_small"} & set(jobs)
+
+
+def test_comments_and_docstrings_rerun_nothing(tiny_copy):
+    module = f"{LIBRARY}/core/arrays.py"
+    first = (tiny_copy / module).read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith('"""') and first.endswith('"""')
+    tiny_copy.replace(module, first, '"""Another docstring."""')
+    tiny_copy.append(module, "\n\n# A comment at the end.\n")
+    tiny_copy.append("workflow/rules/report.smk", "\n# A comment.\n")
+    assert tiny_copy.jobs() == {}
+
+
+def test_touching_every_file_reruns_nothing(tiny_copy):
+    later = time.time() + 10
+    for path in tiny_copy.sources():
+        os.utime(path, (later, later))
+    assert tiny_copy.jobs() == {}
+
+
+def test_a_fresh_checkout_beside_the_results_reruns_nothing(tiny_copy, tmp_path):
+    fresh = type(tiny_copy)(tmp_path / "fresh")
+    for path in tiny_copy.sources():
+        target = fresh / str(path.relative_to(tiny_copy.folder))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)  # contents only: times are new
+    for kept in ("results", ".snakemake"):
+        shutil.move(tiny_copy / kept, fresh / kept)
+    assert fresh.jobs() == {}
+
+
+def test_a_pin_reruns_its_stage_and_a_comment_beside_it_does_not(tiny_copy):
+    path = "envs/decode.yaml"
+    tiny_copy.append(path, "  # a comment\n")
+    assert tiny_copy.jobs() == {}
+    text = (tiny_copy / path).read_text(encoding="utf-8")
+    pin = next(line for line in text.splitlines() if line.strip().startswith("- scipy="))
+    tiny_copy.replace(path, pin, "  - scipy=1.0.0")
+    assert tiny_copy.jobs() == DECODE
+
+
+def test_other_weights_rerun_features(tiny_copy):
+    path = tiny_copy / "resources/weights/vgg-small.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert tiny_copy.jobs() == FEATURES
+
+
+def test_a_lost_output_is_made_again(tiny_copy):
+    (tiny_copy / "results/tiny/tables/identification.tsv").unlink()
+    assert tiny_copy.jobs()["gather_tables"] == 1
+    assert "score_images" not in tiny_copy.jobs()
+
+
+def test_after_rerunning_nothing_is_left(tiny_copy):
+    untouched = tiny_copy / "results/tiny/reconstruct/icnn/sub-01_roi-VC_test.h5"
+    redrawn = tiny_copy / "results/tiny/figures/identification.png"
+    before = untouched.stat().st_mtime_ns, redrawn.stat().st_mtime_ns
+    tiny_copy.append(f"{LIBRARY}/report/figures.py", EDIT)
+    tiny_copy.make()
+    assert untouched.stat().st_mtime_ns == before[0]
+    assert redrawn.stat().st_mtime_ns > before[1]
+    assert tiny_copy.jobs() == {}
