@@ -94,7 +94,8 @@ def tiny_run(tmp_path_factory, request) -> Checkout:
             output.write_text(f"{done.returncode}\n{done.stdout}", encoding="utf-8")
     status, _, text = output.read_text(encoding="utf-8").partition("\n")
     if status != "0":
-        pytest.fail(f"The tiny run failed:\n{text[-8000:]}", pytrace=False)
+        reason = text[max(text.find("\nError in rule "), len(text) - 3000) :]
+        pytest.fail(f"The tiny run failed (all of it is in {output}):\n{reason}", pytrace=False)
     return Checkout(folder)
 
 

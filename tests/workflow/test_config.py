@@ -73,7 +73,6 @@ WRONG = {
     "unknown primary method": (["report", "primary", "method"], "magic", ["report.primary", "magic"]),
     "unknown primary area": (["report", "primary", "roi"], "V9", ["report.primary", "V9"]),
     "unknown part of a union": (["samples", "unions", "VC"], ["V1", "V9"], ["samples.unions", "V9"]),
-    "subject that is not simulated": (["subjects"], ["01", "09"], ["subjects", "09"]),
     "dataset name with a slash": (["dataset"], "../elsewhere", ["dataset", "../elsewhere"]),
     "dataset name with capitals": (["dataset"], "Tiny", ["dataset", "Tiny"]),
 }  # fmt: skip

@@ -52,7 +52,7 @@ rule simulate_subject:
             "results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.stimulus_sets
         ),
         table=f"{study.root}/stimuli/stimuli.tsv",
-        description=study.dataset_files(),
+        description=f"{study.root}/bids/dataset_description.json",
     output:
         bids=study.raw_files(),
         truth=f"{study.root}/truth/sub-{{subject}}_truth.h5",

@@ -20,7 +20,7 @@ if __name__ == "__main__":
             subject=j.wildcards.subject,
             images=list(j.input.images),
             table=j.input.table,
-            bids=Path(j.input.description[0]).parent,
+            bids=Path(j.input.description).parent,
             truth=j.output.truth,
             settings=j.params.settings,
         )

@@ -170,8 +170,9 @@ class Paths:
     def final_outputs(self) -> list[str]:
         """Return everything that a whole run makes for people."""
         figures = [f"{self.root}/figures/identification.svg", *self.sheets()]
+        raw = self.dataset_files() if self.runs else []
         if self.decoded:
             figures.append(f"{self.root}/figures/decoding_accuracy.svg")
         if self.runs:
             figures += [f"{self.root}/figures/sub-{subject}_preprocess.png" for subject in self.subjects]
-        return [*self.tables(), *figures, f"{self.root}/summary.html"]
+        return [*raw, *self.tables(), *figures, f"{self.root}/summary.html"]

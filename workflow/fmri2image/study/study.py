@@ -61,7 +61,15 @@ class Study(Paths):
                     raise ConfigError(
                         f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
                     )
+        primary = self.config["report"]["primary"]
+        known_name(primary["method"], self.methods, "report.primary.method", "reconstruct.methods")
+        known_name(primary["roi"], self.rois, "report.primary.roi", "the areas of the analyses")
         if "masks" in self.config["samples"]:
+            areas = list(self.config["samples"]["masks"])
+            for union, parts in self.config["samples"]["unions"].items():
+                for part in parts:
+                    known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
+                areas.append(union)
             areas = [*self.config["samples"]["masks"], *self.config["samples"]["unions"]]
             for roi in self.rois:
                 known_name(roi, areas, "analyses: rois", "samples.masks and samples.unions")
@@ -173,7 +181,7 @@ class Study(Paths):
             "tests": self.decoder_tests(decoder),
             "training_sets": self.training_sets(self.decoder_tests(decoder)),
             "layers": self.layers(entry["network"]),
-            "decoder": {key: value for key, value in entry.items() if key not in ("network", "decoder")},
+            "decoder": {key: value for key, value in sorted(entry.items()) if key not in ("network", "decoder")},
             "device": self.config["device"],
             "simulated": self.simulated,
         }
@@ -203,7 +211,8 @@ class Study(Paths):
         return any(isinstance(node, ast.FunctionDef) and node.name == "fit" for node in tree.body)
 
     def _method(self, name: str) -> dict:
-        options = {key: value for key, value in self.methods[name].items() if key not in ("method", "decoder")}
+        # In sorted order: a parameter is compared by its text, and the order of keys in the file must not count.
+        options = {key: value for key, value in sorted(self.methods[name].items()) if key not in ("method", "decoder")}
         network = self.network_of(name)
         if network is not None:
             options["network"] = self.network_settings(network)
