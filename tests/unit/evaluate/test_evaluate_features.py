@@ -60,7 +60,10 @@ def test_layer_scores_do_not_depend_on_blocks(tmp_path, monkeypatch):
     write_arrays(tmp_path / "decoded.h5", {"held": decoded}, {"transductive": "True"})
     true = {name: tmp_path / f"{name}.h5" for name in ("train", "shapes")}
     settings = {
-        "tests": {"held": {"training": "train", "stimuli": "shapes"}}, "permutations": 50, "seed": 1, "simulated": True
+        "tests": {"held": {"training": "train", "stimuli": "shapes"}},
+        "permutations": 50,
+        "seed": 1,
+        "simulated": True,
     }
     tables = []
     for block_bytes in (1, 10**8):

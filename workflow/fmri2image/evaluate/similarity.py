@@ -7,6 +7,8 @@ from skimage.metrics import structural_similarity
 
 from fmri2image.core.errors import DataError
 
+SSIM_WINDOW = 11  # pixels that a Gaussian of SD 1.5 covers in scikit-image
+
 
 def correlation_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return Pearson's r between every row of `a` and every row of `b`.
@@ -56,6 +58,10 @@ def structural(images: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
     similarity : array of shape (n_rows, n_stimuli)
     """
     _same_size(images, stimuli)
+    if min(images.shape[-2:]) < SSIM_WINDOW:
+        raise DataError(
+            f"SSIM needs images of at least {SSIM_WINDOW}×{SSIM_WINDOW} pixels; these are {images.shape[-2:]}."
+        )
     images, stimuli = np.clip(images, 0, 1).astype(np.float64), np.clip(stimuli, 0, 1).astype(np.float64)
     return np.array(
         [

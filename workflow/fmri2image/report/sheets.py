@@ -36,7 +36,7 @@ def draw_sheet(
         ``title``, ``simulated``.
     """
     seen = read_images(stimuli)
-    transductive = any(read_attributes(path)["transductive"] == "True" for path in images)
+    transductive = any(str(read_attributes(path).get("transductive")) == "True" for path in images)
     lines = [("Seen", dict(zip(seen.rows, seen.values, strict=True)))]
     for path in images:
         source = Path(path).stem.removesuffix(f"_{wildcards['test']}")
