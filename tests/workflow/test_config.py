@@ -112,7 +112,7 @@ def test_missing_chapter_is_named(chapter):
 def test_snakemake_ends_with_the_sentence(repository, tmp_path, name):
     keys, value, words = WRONG[name]
     path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump(changed(read(TINY), keys, value)), encoding="utf-8")
+    path.write_text(yaml.safe_dump(changed(read(TINY), keys, value), sort_keys=False), encoding="utf-8")
     done = repository.snakemake("-n", configfile=str(path))
     assert done.returncode != 0
     sentences = [line for line in done.stdout.splitlines() if line.startswith("config: ")]
