@@ -18,7 +18,8 @@ import bdpy
 data = bdpy.BData(sys.argv[1])
 voxels = data.select("ROI_V1 = 1")
 labels = [str(label) for label in data.get_labels("stimulus")]
-print(json.dumps({"shape": list(voxels.shape), "sum": float(voxels.sum()), "labels": labels, "run": data.get("run").ravel().tolist()}))
+run = [float(value) for value in data.get("run").ravel()]
+print(json.dumps({"shape": list(voxels.shape), "sum": float(voxels.sum()), "labels": labels, "run": run}))
 """
 
 pytestmark = [

@@ -63,7 +63,7 @@ def test_the_file_is_bdata(tmp_path, samples):
         np.testing.assert_array_equal(values[keys.index("ROI_V1")][:4], [1, 1, 0, 0])
         assert np.isnan(values[keys.index("ROI_V1")][4:]).all()
         column = int(np.flatnonzero(values[keys.index("stimulus")] == 1)[0])
-        labels = {number: file[f"vmap/stimulus/{number}"][0].decode() for number in file["vmap/stimulus"]}
+        labels = {number: file[f"vmap/stimulus/{number}"][()].decode() for number in file["vmap/stimulus"]}
         assert [labels[str(int(code))] for code in data[:, column]] == list(samples.trials["stimulus"])
 
 

@@ -116,7 +116,7 @@ def write_bdata(path: str | Path, samples: Samples) -> None:
         file.create_dataset("metadata/value", data=np.array(rows))
         for name, labels in maps.items():
             for number, label in labels.items():
-                file.create_dataset(f"vmap/{name}/{number}", data=np.array([label], dtype=text))
+                file.create_dataset(f"vmap/{name}/{number}", data=label, dtype=text)
         for name, value in samples.attributes.items():
             file.create_dataset(f"header/{name}", data=np.array([str(value)], dtype=text))
 
