@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from fmri2image.core.tables import read_table
+from fmri2image.report.style import is_true
 
 WORDS = {
     "pixel_identification": "pairwise identification by pixel correlation",
@@ -29,6 +30,7 @@ def headline(identification: str | Path, method: str, roi: str) -> list[str]:
     order = mine.drop_duplicates(["metric", "test"])[["metric", "test"]]
     order = order.sort_values("metric", key=lambda names: names != "pixel_identification", kind="stable")
     simulated = ", simulated data" if table["simulated"].astype(str).eq("True").all() else ""
+    transductive = ", transductive" if is_true(table["transductive"]) else ""
     lines = []
     for metric, test in order.itertuples(index=False):
         rows = mine[(mine["metric"] == metric) & (mine["test"] == test)]
@@ -36,7 +38,8 @@ def headline(identification: str | Path, method: str, roi: str) -> list[str]:
         spread = f" (subjects {low:.1f} to {high:.1f})" if len(rows) > 1 else ""
         lines.append(
             f"  {WORDS.get(metric, metric)}, {test}: {100 * rows['value'].mean():.1f} %{spread}; "
-            f"chance {100 * rows['chance'].mean():.1f} %, 99th percentile {100 * rows['chance_p99'].max():.1f} %{simulated}"
+            f"chance {100 * rows['chance'].mean():.1f} %, "
+            f"99th percentile {100 * rows['chance_p99'].max():.1f} %{simulated}{transductive}"
         )
     return lines[:3]
 
