@@ -12,10 +12,11 @@ def main(
     subject: str, bold: list[str], motion: list[str], events: list[str], masks: list[str], output: str, settings: dict
 ) -> None:
     """Write the samples of one subject in BData layout."""
-    runs = [
-        Run(Path(b), Path(m), Path(e), plan["stimulus_set"], plan["session"], int(plan["run"]))
-        for b, m, e, plan in zip(bold, motion, events, settings["runs"], strict=True)
-    ]
+    runs = []
+    for plan in settings["runs"]:
+        name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
+        files = [next(path for path in paths if name in path) for paths in (bold, motion, events)]
+        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
     areas = add_unions(read_masks(masks), settings["unions"])
     cleaning = SampleSettings(**settings["cleaning"])
     write_bdata(output, build_samples(runs, areas, subject, settings["simulated"], cleaning))

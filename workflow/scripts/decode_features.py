@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 from fmri2image.core.device import choose_device
 from fmri2image.core.job import job, versions
@@ -16,7 +17,6 @@ def main(samples: str, features: list[str], roi: str, outputs: list[str], settin
     data = read_bdata(samples).select(roi=roi)
     log.info("%d trials, %d voxels of %s", *data.data.shape, roi)
     decoding = LayerDecoding(data, settings["tests"], settings["decoder"], choose_device(settings["device"]))
-    layers, sets = settings["layers"], settings["training_sets"]
     attributes = {
         "roi": roi,
         "simulated": settings["simulated"],
@@ -24,9 +24,11 @@ def main(samples: str, features: list[str], roi: str, outputs: list[str], settin
         "settings": json.dumps(settings["decoder"]),
         "versions": json.dumps(versions()),
     }
-    for i, (layer, output) in enumerate(zip(layers, outputs, strict=True)):
-        files = {name: features[s * len(layers) + i] for s, name in enumerate(sets)}
-        decoding.decode(files, output, {"layer": layer, **attributes})
+    true = {(Path(path).parent.name, Path(path).stem): path for path in features}
+    decoded = {Path(path).stem: path for path in outputs}
+    for layer in settings["layers"]:
+        files = {stimulus_set: true[stimulus_set, layer] for stimulus_set in settings["training_sets"]}
+        decoding.decode(files, decoded[layer], {"layer": layer, **attributes})
         log.info("%s done", layer)
 
 

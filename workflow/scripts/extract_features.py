@@ -1,5 +1,7 @@
 """True features of one stimulus set, one file per layer."""
 
+from pathlib import Path
+
 from fmri2image.core.arrays import read_array
 from fmri2image.core.device import choose_device
 from fmri2image.core.job import job
@@ -10,7 +12,8 @@ from fmri2image.features.networks import build_network
 def main(images: str, outputs: list[str], settings: dict) -> None:
     """Write the features of every layer, before rectification."""
     network = build_network(settings["network"]).to(choose_device(settings["device"]))
-    paths = dict(zip(settings["layers"], outputs, strict=True))
+    by_name = {Path(path).stem: path for path in outputs}
+    paths = {layer: by_name[layer] for layer in settings["layers"]}
     write_features(
         paths, network, read_array(images, "images"), settings["batch"], {"simulated": settings["simulated"]}
     )

@@ -17,7 +17,8 @@ from fmri2image.reconstruct.interface import Reconstructions, load_method
 
 def from_features(files: list[str], test: str, true: bool, settings: dict) -> tuple[Reconstructions, dict]:
     """Reconstruct from decoded features or, for the ceiling, from true ones."""
-    paths = dict(zip(settings["layers"], files, strict=True))
+    by_name = {Path(path).stem: path for path in files}
+    paths = {layer: by_name[layer] for layer in settings["layers"]}
     if true:
         features = FeaturesInMemory({layer: read_array(path, "features") for layer, path in paths.items()})
         transductive = "False"

@@ -1,5 +1,7 @@
 """Repeat training and testing of a cross-validated test with permuted training pairs."""
 
+from pathlib import Path
+
 import pandas as pd
 import torch
 
@@ -15,7 +17,8 @@ from fmri2image.evaluate.refit import permuted_scores
 def main(samples: str, stimuli: str, features: list[str], roi: str, output: str, settings: dict) -> None:
     """Write the mean identification of every permutation."""
     torch.manual_seed(settings["seed"])
-    true = {layer: read_array(path, "features") for layer, path in zip(settings["layers"], features, strict=True)}
+    by_name = {Path(path).stem: path for path in features}
+    true = {layer: read_array(by_name[layer], "features") for layer in settings["layers"]}
     rows = permuted_scores(
         read_bdata(samples).select(roi=roi),
         read_images(stimuli),

@@ -11,11 +11,12 @@ from fmri2image.evaluate.layers import score_layer
 
 def main(decoded: list[str], true: list[str], keys: dict, output: str, settings: dict) -> None:
     """Write one row per layer, test and measure."""
-    layers = settings["layers"]
+    shown = {(Path(path).parent.name, Path(path).stem): path for path in true}
+    found = {Path(path).stem: Path(path) for path in decoded}
     tables = []
-    for i, layer in enumerate(layers):
-        files = {name: true[s * len(layers) + i] for s, name in enumerate(settings["sets"])}
-        tables.append(score_layer(Path(decoded[i]), files, {**keys, "layer": layer}, settings))
+    for layer in settings["layers"]:
+        files = {stimulus_set: shown[stimulus_set, layer] for stimulus_set in settings["sets"]}
+        tables.append(score_layer(found[layer], files, {**keys, "layer": layer}, settings))
     write_table(output, pd.concat(tables))
 
 
