@@ -5,6 +5,7 @@ import copy
 DEMO = {
     "subjects": ["01", "02", "03"],
     "repetition_time": 2.0,
+    "slice_timing": {"multiband": 4, "order": "interleaved"},
     "initial_rest": 32,
     "final_rest": 6,
     "voxel_size": 3.0,
@@ -13,10 +14,12 @@ DEMO = {
     "t1w_voxel_size": 2.0,
     "warp": 3.5,
     "signal_to_noise": 1.0,
-    "response": {"mean": 1.5, "deviation": 0.5, "trial_deviation": 0.5},
+    "response": {"mean": 1.5, "deviation": 0.5, "trial_deviation": 0.5, "spread": 3.9},
     "noise": {
         "temporal_snr": 80,
         "physiological_fraction": 0.5,
+        "cardiac": 0.2,
+        "respiratory": 0.2,
         "autocorrelation": 0.4,
         "smoothness": 10.0,
         "drift": 0.7,
@@ -58,3 +61,10 @@ def tiny() -> dict:
         "letters": letters | {"images": 3, "repeats": 1, "runs": [1]},
     }
     return settings
+
+
+def with_imagery(settings: dict) -> dict:
+    """Add an imagery session: two of the letters, twice each, in one run."""
+    part = {"kind": "imagery", "session": "imagery", "runs": [1], "repeats": 2, "from": {"letters": 2}}
+    sets = settings["stimulus_sets"] | {"imagery": part}
+    return settings | {"stimulus_sets": sets, "imagery_amplitude": {"LVC": 0.2, "HVC": 0.5, "cue": 0.2}}

@@ -1,5 +1,7 @@
 """Responses of the simulated voxels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -97,3 +99,20 @@ def test_responses_are_in_units_of_the_training_set_and_ignore_the_test_set():
     other = encoding.responses({"train": train}, voxels, np.random.default_rng(4))["train"]
     agreement = [np.corrcoef(first["train"][:, v], other[:, v])[0, 1] for v in range(30)]
     assert np.abs(agreement).mean() < 0.7
+
+
+def test_luminance_and_colour_of_uniform_fields_are_invisible_because_the_surround_cancels_the_centre(monkeypatch):
+    # Contrast and energy see the edge of the image against the grey around it.
+    blind = {"contrast": 0.0, "energy": 0.0, "products": 0.0}
+    monkeypatch.setattr(encoding, "TUNING", {name: replace(area, **blind) for name, area in encoding.TUNING.items()})
+    areas = np.array(["V1d", "V2v", "hV4", "LOC"] * 4)
+    points = np.random.default_rng(1).uniform([-40, -100, -15], [40, -60, 15], (16, 3))
+    voxels = encoding.receptive_fields(areas, points, np.random.default_rng(2))
+    uniform = np.full((4, 64, 64, 3), 128, np.uint8)
+    uniform[1], uniform[2], uniform[3] = 220, 40, (200, 60, 60)
+    spot = uniform[:1].copy()
+    spot[:, 24:40, 24:40] = 220
+    sets = {"train": random_images(0, 40), "test": np.concatenate([uniform, spot])}
+    found = encoding.responses(sets, voxels, np.random.default_rng(3))["test"]
+    np.testing.assert_allclose(found[1:4], found[[0, 0, 0]], atol=1e-3)
+    assert np.abs(found[4] - found[0]).max() > 0.5

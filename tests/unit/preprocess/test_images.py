@@ -11,6 +11,7 @@ from fmri2image.core.errors import DataError
 from fmri2image.preprocess.images import (
     read_bold,
     read_image,
+    read_sidecar,
     read_volumes,
     repetition_time,
     same_grid,
@@ -93,3 +94,25 @@ def test_grids_are_compared_by_shape_and_affine():
     assert same_grid((4, 5, 6, 10), affine, (4, 5, 6), affine + 1e-4)
     assert not same_grid((4, 5, 6), affine, (4, 5, 7), affine)
     assert not same_grid((4, 5, 6), affine, (4, 5, 6), affine + 0.1)
+
+
+def test_a_sidecar_is_inherited_from_the_top_of_the_dataset(bold, tmp_path):
+    root = tmp_path / "dataset"
+    func = root / "sub-01" / "ses-a" / "func"
+    func.mkdir(parents=True)
+    path = func / "sub-01_ses-a_task-perception_run-01_bold.nii.gz"
+    path.write_bytes(bold[0].read_bytes())
+    (root / "task-perception_bold.json").write_text('{"RepetitionTime": 2.0, "EchoTime": 0.03, "FlipAngle": 80}')
+    with pytest.raises(DataError, match="run-01_bold.json does not exist"):
+        read_sidecar(path)  # nothing says yet that this is a dataset
+    (root / "dataset_description.json").write_text("{}")
+    assert repetition_time(path) == 2.0
+    # What is nearer wins, and what is of another task, run or kind does not apply.
+    (root / "sub-01" / "sub-01_task-perception_bold.json").write_text('{"EchoTime": 0.04, "FlipAngle": 70}')
+    path.with_name("sub-01_ses-a_task-perception_run-01_bold.json").write_text('{"FlipAngle": 60}')
+    for other in ("task-imagery_bold.json", "task-perception_events.json", "task-perception_run-02_bold.json"):
+        (root / other).write_text('{"RepetitionTime": 9, "EchoTime": 9, "FlipAngle": 9}')
+    assert read_sidecar(path) == {"RepetitionTime": 2.0, "EchoTime": 0.04, "FlipAngle": 60}
+    (root / "task-perception_bold.json").write_text("{")
+    with pytest.raises(DataError, match="task-perception_bold.json is not valid JSON"):
+        read_sidecar(path)

@@ -1,6 +1,7 @@
 """Samples of a subject whose responses are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -73,6 +74,75 @@ def test_known_responses_come_back(tmp_path, masks):
     assert samples.attributes["units"] == "per cent signal change"
     assert samples.attributes["simulated"] is True
     assert json.loads(samples.attributes["settings"])["shift_seconds"] == 4.0
+
+
+def write_imagery_run(folder, names, amplitude):
+    """Write a run of imagery trials: the cue raises all voxels by one per cent, imagery by amplitude[name]."""
+    n_total = 16 + 8 * len(names) + 3
+    events = [(0, 32, -1, "n/a", "n/a")]
+    response = np.zeros(n_total)
+    for position, name in enumerate(names):
+        onset = 32 + 16 * position
+        for kind, (start, duration) in enumerate([(0, 4), (4, 8), (12, 3), (15, 1)], start=1):
+            events.append((onset + start, duration, kind, name, position % 5 + 1))
+        response[onset // 2 + 2 : onset // 2 + 4] = 1
+        response[onset // 2 + 4 : onset // 2 + 8] = amplitude[name]
+    events.append((32 + 16 * len(names), 6, -2, "n/a", "n/a"))
+    volumes = 500 * (1 + np.broadcast_to(response[:, None, None, None], (n_total, *SHAPE)) / 100)
+    bold, motion, path = folder / "imagery_bold.nii.gz", folder / "imagery_motion.tsv", folder / "imagery_events.tsv"
+    write_bold(bold, volumes[DISCARDED:], AFFINE, SECONDS, DISCARDED)
+    still = pd.DataFrame(np.zeros((n_total - DISCARDED, 6)), columns=list(PARAMETERS))
+    still.to_csv(motion, sep="\t", index=False)
+    columns = ["onset", "duration", "event_type", "stimulus_name", "evaluation"]
+    pd.DataFrame(events, columns=columns).to_csv(path, sep="\t", index=False)
+    return Run(bold, motion, path, "imagery", "imagery01", 1)
+
+
+def test_imagery_is_averaged_from_its_own_onset_and_keeps_its_vividness(tmp_path, masks):
+    run = write_imagery_run(tmp_path, ["n01_1", "n02_2", "n01_1"], AMPLITUDE)
+    seen = write_run(tmp_path, 1, ["n01_1", "n03_3"], AMPLITUDE)
+    samples = build_samples([run, seen], masks, "01", True, settings=PLAIN)
+    trials = samples.trials
+    assert list(trials["kind"]) == ["imagery"] * 3 + ["perception"] * 2
+    np.testing.assert_equal(trials["vividness"].to_numpy(), [1, 2, 3, np.nan, np.nan])
+    assert list(trials["onset"]) == [36, 52, 68, 32, 40]
+    assert list(trials["n_volumes"]) == [4] * 5
+    np.testing.assert_allclose(samples.data[:, 0], [1, -2, 1, 1, 3], atol=1e-3)
+    write_bdata(tmp_path / "sub-01.h5", samples)
+    read = read_bdata(tmp_path / "sub-01.h5")
+    assert list(read.trials["kind"]) == list(trials["kind"])
+    np.testing.assert_equal(read.trials["vividness"].to_numpy(), trials["vividness"].to_numpy())
+    averaged = read.select(trials=read.trials["kind"] == "imagery").average().trials
+    assert dict(zip(averaged["stimulus"], averaged["vividness"], strict=True)) == {"n01_1": 2, "n02_2": 2}
+
+
+def test_imagery_can_be_averaged_over_the_whole_trial_as_in_the_paper(tmp_path, masks):
+    run = write_imagery_run(tmp_path, ["n01_1", "n02_2", "n03_3"], AMPLITUDE)
+    whole = replace(PLAIN, imagery_start="cue", imagery_window=16.0)
+    samples = build_samples([run], masks, "01", True, settings=whole)
+    assert list(samples.trials["n_volumes"]) == [8] * 3
+    assert list(samples.trials["onset"]) == [36, 52, 68]
+    expected = [(2 * 1 + 4 * AMPLITUDE[name]) / 8 for name in ("n01_1", "n02_2", "n03_3")]
+    np.testing.assert_allclose(samples.data[:, 0], expected, atol=1e-3)
+    short = replace(PLAIN, imagery_window=4.0)
+    assert list(build_samples([run], masks, "01", True, settings=short).trials["n_volumes"]) == [2] * 3
+
+
+def test_a_window_replaces_the_duration_of_seen_blocks_only(tmp_path, masks):
+    runs = [write_run(tmp_path, 1, ["n01_1", "n02_2"], AMPLITUDE), write_imagery_run(tmp_path, ["n01_1"], AMPLITUDE)]
+    samples = build_samples(runs, masks, "01", True, settings=replace(PLAIN, window=12.0))
+    assert list(samples.trials["n_volumes"]) == [6, 5, 4]  # the run ends within the second block's window
+
+
+def test_imagined_stimuli_come_from_the_settings_where_the_events_name_none(tmp_path, masks):
+    run = write_imagery_run(tmp_path, ["n01_1", "n02_2"], AMPLITUDE)
+    events = pd.read_csv(run.events, sep="\t").drop(columns="stimulus_name")
+    events["category_index"] = [None, 2, 2, 2, 2, 1, 1, 1, 1, None]
+    events.to_csv(run.events, sep="\t", index=False, na_rep="n/a")
+    samples = build_samples([run], masks, "01", True, settings=replace(PLAIN, imagery_stimuli=["goat", "swan"]))
+    assert list(samples.trials["stimulus"]) == ["swan", "goat"]
+    with pytest.raises(DataError, match="imagery_events.tsv does not say which stimuli are imagined"):
+        build_samples([run], masks, "01", True, settings=PLAIN)
 
 
 def test_the_file_is_read_back_equal(tmp_path, masks):

@@ -1,4 +1,9 @@
-"""Events in the dialect of ds001506."""
+"""Events in both public dialects: files written here, and the real ones where they are at hand."""
+
+import os
+import tarfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,31 @@ ROWS = [
     "48\t8\t1\ton/a\tn01677366_18182\t2\t13\tn/a",
     "56\t6\t-2\tn/a\tn/a\tn/a\tn/a\tn/a",
 ]
+WORDS_HEADER = HEADER.replace("event_type", "trial_no\tevent_type")
+WORDS_ROWS = [
+    "0\t33\t1\trest\tn/a\tn/a\tn/a\tn/a\tn/a",
+    "33\t9\t2\tstimulus\t3626115.019498\tn03626115_19498\t35\t35\tn/a",
+    "42\t9\t3\tstimulus\t3626115.019498\tn03626115_19498\t35\t35\t43.1",
+    "51\t9\t4\trest\tn/a\tn/a\tn/a\tn/a\tn/a",
+    "60\t9\t5\tstimulus\t3345837.012501\tn03345837_12501\t28\t28\tn/a",
+    "69\t6\t6\trest\tn/a\tn/a\tn/a\tn/a\tn/a",
+]
+IMAGERY_HEADER = (
+    "onset\tduration\ttrial_no\tevent_type\tcategory_id\tcategory_name\tcategory_index\tresponse_time\tevaluation"
+)
+IMAGERY_ROWS = [
+    "0.0\t32.0\t1.0\t-1\tn/a\tn/a\tn/a\tn/a\tn/a",
+    "32.0\t4.0\t2.0\t1\t1976957\tn01976957\t2\t44.967050\t4.0",
+    "36.0\t8.0\t2.0\t2\t1976957\tn01976957\t2\t44.967050\t4.0",
+    "44.0\t3.0\t2.0\t3\t1976957\tn01976957\t2\t44.967050\t4.0",
+    "47.0\t1.0\t2.0\t4\t1976957\tn01976957\t2\t44.967050\t4.0",
+    "48.0\t4.0\t3.0\t1\t2882301\tn02882301\t1\tn/a\tn/a",
+    "52.0\t8.0\t3.0\t2\t2882301\tn02882301\t1\tn/a\tn/a",
+    "60.0\t3.0\t3.0\t3\t2882301\tn02882301\t1\tn/a\tn/a",
+    "63.0\t1.0\t3.0\t4\t2882301\tn02882301\t1\tn/a\tn/a",
+    "64.0\t6.0\t4.0\t-2\tn/a\tn/a\tn/a\tn/a\tn/a",
+]
+IMAGERY_WORDS = {"-1": "rest", "1": "cue", "2": "imagery", "3": "evaluation", "4": "inter_rest", "-2": "rest"}
 
 
 def write(path, rows=ROWS, header=HEADER):
@@ -22,30 +52,90 @@ def write(path, rows=ROWS, header=HEADER):
     return path
 
 
-def test_columns_and_types(tmp_path):
+def cell(rows, row, column, text):
+    """Return rows with one cell replaced."""
+    rows = [line.split("\t") for line in rows]
+    rows[row][column] = text
+    return ["\t".join(cells) for cells in rows]
+
+
+def test_numbers_of_ds001506(tmp_path):
     events = read_events(write(tmp_path / "events.tsv"))
-    assert list(events["event_type"]) == [-1, 1, 2, 1, -2]
+    assert list(events["event"]) == ["initial_rest", "stimulus", "repetition", "stimulus", "final_rest"]
     assert events["onset"].dtype == float
     assert events["stimulus_id"][1] == "3079230.008270"
     assert events["stimulus_name"][0] is None
-    assert np.isnan(events["response_time"][0])
-    assert events["response_time"][2] == 41.2
+    assert events["vividness"].isna().all()
     assert initial_rest(events) == (0.0, 32.0)
 
 
-def test_the_corrupt_stimulus_id_of_ds001506_is_only_text(tmp_path):
-    assert read_events(write(tmp_path / "events.tsv"))["stimulus_id"][3] == "on/a"
+def test_words_of_ds001246_and_the_repetition_that_it_does_not_mark(tmp_path):
+    events = read_events(write(tmp_path / "events.tsv", WORDS_ROWS, WORDS_HEADER))
+    kinds = ["initial_rest", "stimulus", "repetition", "inter_rest", "stimulus", "final_rest"]
+    assert list(events["event"]) == kinds
+    blocks = stimulus_blocks(events)
+    assert list(blocks["stimulus_name"]) == ["n03626115_19498", "n03345837_12501"]
+    assert list(blocks["block"]) == [1, 3]
 
 
 def test_repetitions_are_left_out_but_counted(tmp_path):
     blocks = stimulus_blocks(read_events(write(tmp_path / "events.tsv")))
     assert list(blocks["stimulus_name"]) == ["n03079230_8270", "n01677366_18182"]
     assert list(blocks["block"]) == [1, 3]
+    assert set(blocks["kind"]) == {"perception"}
+    assert list(blocks["averaged_from"]) == list(blocks["onset"]) == [32, 48]
 
 
 def test_rows_are_ordered_by_onset(tmp_path):
     events = read_events(write(tmp_path / "events.tsv", ROWS[::-1]))
     assert list(events["onset"]) == [0, 32, 40, 48, 56]
+    words = read_events(write(tmp_path / "events.tsv", WORDS_ROWS[::-1], WORDS_HEADER))
+    assert list(words["event"])[::5] == ["initial_rest", "final_rest"]
+    assert words["event"][2] == "repetition"
+
+
+# Imagery -------------------------------------------------------------------------------------------------------------
+
+
+def test_imagined_stimuli_are_named_by_the_settings(tmp_path):
+    path = write(tmp_path / "events.tsv", IMAGERY_ROWS, IMAGERY_HEADER)
+    blocks = stimulus_blocks(read_events(path, ["goat", "swan"]))
+    assert list(blocks["stimulus_name"]) == ["swan", "goat"]
+    assert list(blocks["onset"]) == list(blocks["averaged_from"]) == [36, 52]
+    assert list(blocks["block"]) == [1, 2]
+    assert list(blocks["duration"]) == [8, 8]
+    assert set(blocks["kind"]) == {"imagery"}
+    np.testing.assert_equal(blocks["vividness"].to_numpy(), [4, np.nan])
+    assert list(stimulus_blocks(read_events(path, ["goat", "swan"]), "cue")["averaged_from"]) == [32, 48]
+    with pytest.raises(DataError, match=r"line 4: category_index is 2.*names 1 stimuli"):
+        read_events(path, ["goat"])
+
+
+def test_wrong_category_names_are_never_taken_for_stimuli(tmp_path):
+    path = write(tmp_path / "events.tsv", IMAGERY_ROWS, IMAGERY_HEADER)
+    with pytest.raises(DataError, match="does not say which stimuli are imagined.*samples: imagery_stimuli"):
+        read_events(path)
+    named = [f"{row}\t{'n/a' if number in (0, 9) else 'lion'}" for number, row in enumerate(IMAGERY_ROWS)]
+    blocks = stimulus_blocks(read_events(write(path, named, f"{IMAGERY_HEADER}\tstimulus_name")))
+    assert list(blocks["stimulus_name"]) == ["lion", "lion"]
+
+
+def test_in_ds001246_the_category_is_what_is_imagined(tmp_path):
+    rows = [line.split("\t") for line in IMAGERY_ROWS]
+    rows = ["\t".join([*cells[:3], IMAGERY_WORDS[cells[3]], *cells[4:]]) for cells in rows]
+    events = read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER))
+    assert list(stimulus_blocks(events)["stimulus_name"]) == ["n01976957", "n02882301"]
+    assert list(events["event"])[::9] == ["initial_rest", "final_rest"]
+
+
+def test_imagery_without_a_cue_cannot_begin_at_it(tmp_path):
+    rows = [row for row in IMAGERY_ROWS if not row.startswith("48.0")]
+    events = read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER), ["goat", "swan"])
+    with pytest.raises(DataError, match="imagery at 52 s has no cue"):
+        stimulus_blocks(events, "cue")
+
+
+# Bad cells -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -53,26 +143,63 @@ def test_rows_are_ordered_by_onset(tmp_path):
     [
         (1, 0, "on/a", r"events\.tsv, line 3: 'on/a' in column 'onset' is not a number"),
         (3, 1, "n/a", r"line 5: 'n/a' in column 'duration' is not a number"),
-        (1, 5, "x", r"line 3: 'x' in column 'category_index'"),
-        (2, 2, "stimulus", r"line 4: 'stimulus' in column 'event_type'"),
-        (2, 2, "7", r"line 4: unknown event_type"),
+        (2, 2, "stimulus", r"line 4: 'stimulus' in column 'event_type' is unknown; ds001506 knows"),
+        (2, 2, "7", r"line 4: '7' in column 'event_type' is unknown"),
         (3, 4, "n/a", r"line 5: a stimulus block has no stimulus_name"),
         (3, 1, "0", r"line 5: a stimulus block has no duration"),
         (3, 0, "inf", r"line 5: 'inf' in column 'onset'"),
     ],
 )
-def test_a_bad_cell_is_named(tmp_path, row, column, text, message):
-    rows = list(ROWS)
-    cells = rows[row].split("\t")
-    cells[column] = text
-    rows[row] = "\t".join(cells)
+def test_a_bad_cell_that_is_needed_is_named(tmp_path, row, column, text, message):
     with pytest.raises(DataError, match=message):
-        read_events(write(tmp_path / "events.tsv", rows))
+        read_events(write(tmp_path / "events.tsv", cell(ROWS, row, column, text)))
 
 
-def test_a_missing_column_is_named(tmp_path):
-    with pytest.raises(DataError, match="lacks the column.*stimulus_name"):
-        read_events(write(tmp_path / "events.tsv", header=HEADER.replace("stimulus_name", "trial_type")))
+@pytest.mark.parametrize(
+    ("row", "column", "text", "message"),
+    [
+        (1, 3, "stimulsu", r"line 3: 'stimulsu' in column 'event_type' is unknown; ds001246 knows stimulus, rest"),
+        (4, 0, "on/a", r"line 6: 'on/a' in column 'onset'"),
+        (4, 5, "n/a", r"line 6: a stimulus block has no stimulus_name"),
+    ],
+)
+def test_a_bad_word_is_named(tmp_path, row, column, text, message):
+    with pytest.raises(DataError, match=message):
+        read_events(write(tmp_path / "events.tsv", cell(WORDS_ROWS, row, column, text), WORDS_HEADER))
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "text", "message"),
+    [
+        (2, 6, "x", r"line 4: 'x' in column 'category_index'"),
+        (2, 6, "1.5", r"line 4: category_index is 1.5"),
+        (2, 8, "vivid", r"line 4: 'vivid' in column 'evaluation'"),
+        (5, 3, "9", r"line 7: '9' in column 'event_type'"),
+    ],
+)
+def test_a_bad_cell_of_imagery_is_named(tmp_path, row, column, text, message):
+    with pytest.raises(DataError, match=message):
+        rows = cell(IMAGERY_ROWS, row, column, text)
+        read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER), ["goat", "swan"])
+
+
+@pytest.mark.parametrize("column", [3, 5, 6, 7])
+def test_a_bad_cell_that_nothing_needs_stops_nothing(tmp_path, column):
+    events = read_events(write(tmp_path / "events.tsv", cell(ROWS, 1, column, "on/a")))
+    assert list(stimulus_blocks(events)["stimulus_name"]) == ["n03079230_8270", "n01677366_18182"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "column"),
+    [
+        (ROWS, HEADER, "stimulus_name"),
+        (WORDS_ROWS, WORDS_HEADER, "onset"),
+        (IMAGERY_ROWS, IMAGERY_HEADER, "evaluation"),
+    ],
+)
+def test_a_missing_column_is_named(tmp_path, rows, header, column):
+    with pytest.raises(DataError, match=f"lacks the column.*{column}"):
+        read_events(write(tmp_path / "events.tsv", rows, header.replace(column, "something")))
 
 
 def test_a_missing_or_empty_file_is_named(tmp_path):
@@ -81,3 +208,58 @@ def test_a_missing_or_empty_file_is_named(tmp_path):
     (tmp_path / "events.tsv").write_text("")
     with pytest.raises(DataError, match="tab-separated"):
         read_events(tmp_path / "events.tsv")
+
+
+# The public files ----------------------------------------------------------------------------------------------------
+
+BESIDE = Path(__file__).parents[4] / "shared" / "data"
+PUBLIC = Path(os.environ.get("FMRI2IMAGE_SHARED_DATA", BESIDE)) / "openneuro"
+# Trials of each kind per session, and one-back repetitions, as the papers and READMEs give them.
+EXPECTED = {
+    "ds001506": {
+        ("perceptionNaturalImageTraining", "stimulus"): 18000, ("perceptionNaturalImageTraining", "repetition"): 1800,
+        ("perceptionNaturalImageTest", "stimulus"): 3600, ("perceptionNaturalImageTest", "repetition"): 360,
+        ("perceptionArtificialImage", "stimulus"): 2400, ("perceptionArtificialImage", "repetition"): 240,
+        ("perceptionLetterImage", "stimulus"): 360, ("perceptionLetterImage", "repetition"): 36,
+        ("imagery", "imagery"): 1560,
+    },
+    "ds001246": {
+        ("perceptionTraining", "stimulus"): 6000, ("perceptionTraining", "repetition"): 600,
+        ("perceptionTest", "stimulus"): 8750, ("perceptionTest", "repetition"): 875,
+        ("imageryTest", "imagery"): 2500,
+    },
+}  # fmt: skip
+
+
+def public_events(dataset):
+    """Yield name and content of every events file of a public dataset."""
+    archive = PUBLIC / dataset / "small-files.tar.gz"
+    if not archive.is_file():
+        pytest.skip(f"the events files of {dataset} are not in {PUBLIC}; set FMRI2IMAGE_SHARED_DATA to their folder")
+    with tarfile.open(archive) as files:
+        for member in files:
+            if member.name.endswith("_events.tsv"):
+                yield member.name, files.extractfile(member).read()
+
+
+@pytest.mark.parametrize("dataset", EXPECTED)
+def test_every_public_file_is_read(dataset, tmp_path):
+    counts, corrupt = Counter(), []
+    path = tmp_path / "events.tsv"
+    imagined = [f"stimulus-{number}" for number in range(1, 27)] if dataset == "ds001506" else None
+    for name, content in public_events(dataset):
+        path.write_bytes(content)
+        events = read_events(path, imagined)
+        session = name.split("_ses-")[1].split("_")[0].rstrip("0123456789")
+        counts.update((session, kind) for kind in events["event"] if kind in ("stimulus", "repetition", "imagery"))
+        assert initial_rest(events)[0] == 0
+        assert (events["event"] == "final_rest").sum() == 1
+        if b"\ton/a\t" in content:
+            corrupt.append(name)
+            assert len(stimulus_blocks(events)) == 10
+        if session.startswith("imagery"):
+            assert events.loc[events["event"] == "imagery", "vividness"].between(1, 5).all()
+            assert events.loc[events["event"] == "imagery", "stimulus_name"].notna().all()
+    assert dict(counts) == EXPECTED[dataset]
+    expected = "sub-01_ses-perceptionLetterImage01_task-perception_run-01_events.tsv"
+    assert [name.split("/")[-1] for name in corrupt] == ([expected] if dataset == "ds001506" else [])

@@ -76,6 +76,8 @@ class Samples:
         count = np.bincount(groups[0], minlength=n)
         first = self.trials.groupby(by, sort=False).first().reset_index()
         first["n_trials"] = count
+        if "vividness" in first:
+            first["vividness"] = self.trials.groupby(by, sort=False)["vividness"].mean().to_numpy()
         return Samples((total / count[:, None]).astype(self.data.dtype), first, self.voxels, dict(self.attributes))
 
 

@@ -23,20 +23,43 @@ def sidecar_path(path: str | Path) -> Path:
 
 
 def read_sidecar(path: str | Path) -> dict:
-    """Return the JSON sidecar of an image or table.
+    """Return the metadata of an image or table: its JSON sidecar and, in a BIDS dataset, those that it inherits.
+
+    A JSON file of a folder above applies if it has the same suffix and no entity that the image lacks; what is nearer to
+    the image wins (BIDS, "The Inheritance Principle").
 
     Raises
     ------
     DataError
-        If there is none, or it is not JSON.
+        If there is none, or one is not JSON.
     """
-    sidecar = sidecar_path(path)
-    try:
-        return json.loads(sidecar.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{sidecar} does not exist; {Path(path).name} needs it beside it.") from error
-    except json.JSONDecodeError as error:
-        raise DataError(f"{sidecar} is not valid JSON ({error}); correct it.") from error
+    sidecars = _applicable_sidecars(Path(path))
+    if not sidecars:
+        raise DataError(
+            f"{sidecar_path(path)} does not exist; {Path(path).name} needs it beside it, or one that applies."
+        )
+    content = {}
+    for sidecar in sidecars:
+        try:
+            content |= json.loads(sidecar.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{sidecar} is not valid JSON ({error}); correct it.") from error
+    return content
+
+
+def _applicable_sidecars(path: Path) -> list[Path]:
+    """Return the JSON files that apply to a file, from the top of its dataset down to the one beside it."""
+    own = sidecar_path(path)
+    *entities, suffix = own.stem.split("_")
+    parents = list(path.absolute().parents)
+    roots = [level for level, folder in enumerate(parents) if (folder / "dataset_description.json").is_file()]
+    found = [own] if own.is_file() else []
+    for folder in parents[: roots[0] + 1] if roots else []:
+        for other in sorted(folder.glob(f"*{suffix}.json"), key=lambda file: -len(file.stem.split("_"))):
+            *needed, same = other.stem.split("_")
+            if same == suffix and set(needed) < set(entities):
+                found.append(other)
+    return found[::-1]
 
 
 def write_sidecar(path: str | Path, content: Mapping) -> None:

@@ -8,24 +8,21 @@ from fmri2image.core.errors import DataError
 def average_blocks(
     signal: np.ndarray,
     onsets: np.ndarray,
-    durations: np.ndarray,
+    windows: np.ndarray,
     repetition_time: float,
     shift_seconds: float = 4.0,
-    window: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Average the volumes of each block, later by the haemodynamic delay (Shen et al. 2019, "MRI data preprocessing").
 
     Parameters
     ----------
     signal : array of shape (T, V)
-    onsets, durations : arrays of shape (B,)
-        Seconds; onsets count from the first volume of `signal`.
+    onsets, windows : arrays of shape (B,)
+        Seconds; onsets count from the first volume of `signal`, a window is what is averaged from the shifted onset on.
     repetition_time : float
         Seconds.
     shift_seconds : float
         Delay added to every onset.
-    window : float, optional
-        Seconds that are averaged from the shifted onset on; the block's duration if None.
 
     Returns
     -------
@@ -38,10 +35,9 @@ def average_blocks(
     DataError
         If a block holds no volume of the run.
     """
-    onsets, durations = np.asarray(onsets, dtype=float), np.asarray(durations, dtype=float)
-    lengths = durations if window is None else np.full_like(durations, window)
+    onsets, windows = np.asarray(onsets, dtype=float), np.asarray(windows, dtype=float)
     first = np.round((onsets + shift_seconds) / repetition_time).astype(int)
-    last = first + np.maximum(np.round(lengths / repetition_time).astype(int), 1)
+    last = first + np.maximum(np.round(windows / repetition_time).astype(int), 1)
     first, last = np.maximum(first, 0), np.minimum(last, len(signal))
     if np.any(last <= first):
         block = int(np.flatnonzero(last <= first)[0])

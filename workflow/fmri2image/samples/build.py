@@ -22,7 +22,7 @@ from fmri2image.preprocess.images import (
 )
 from fmri2image.preprocess.tables import read_motion
 from fmri2image.samples.blocks import average_blocks
-from fmri2image.samples.events import initial_rest, read_events, stimulus_blocks
+from fmri2image.samples.events import IMAGERY, initial_rest, read_events, stimulus_blocks
 from fmri2image.samples.nuisance import clip_outliers, nuisance_regressors, percent_signal_change, regress_out
 from fmri2image.samples.rois import RoiMasks, voxel_table
 
@@ -43,6 +43,13 @@ class SampleSettings:
         Haemodynamic delay.
     window : float, optional
         Seconds averaged per block; None takes the event's duration.
+    imagery_start : {"imagery", "cue"}
+        Event at whose onset, shifted, the average of an imagery trial begins.
+    imagery_window : float, optional
+        Seconds averaged per imagery trial; None takes the duration of the imagery. The paper averages all 16 s of the
+        trial: ``imagery_start="cue"`` and ``imagery_window=16``.
+    imagery_stimuli : list of str, optional
+        Names of the imagined stimuli, see `events.read_events`.
     """
 
     linear_trend: bool = True
@@ -51,6 +58,9 @@ class SampleSettings:
     despike_threshold: float | None = 3.0
     shift_seconds: float = 4.0
     window: float | None = None
+    imagery_start: str = "imagery"
+    imagery_window: float | None = None
+    imagery_stimuli: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -182,13 +192,16 @@ def _run_samples(
     motion = read_motion(run.motion)
     if len(motion) != len(signal):
         raise DataError(f"{run.motion} has {len(motion)} rows, but {run.bold} has {len(signal)} volumes.")
-    events = read_events(run.events)
+    events = read_events(run.events, settings.imagery_stimuli)
     end, last = (discarded + len(signal)) * seconds, float((events["onset"] + events["duration"]).max())
     if last > end + seconds:
         raise DataError(f"{run.events} ends at {last:g} s, but {run.bold} ends at {end:g} s; the scan is cut short.")
-    blocks = stimulus_blocks(events)
+    try:
+        blocks = stimulus_blocks(events, settings.imagery_start)
+    except DataError as error:
+        raise DataError(f"{run.events}: {error}") from error
     if blocks.empty:
-        raise DataError(f"{run.events} holds no stimulus block (event_type 1).")
+        raise DataError(f"{run.events} holds no stimulus block and no imagery.")
 
     baseline = None
     if settings.percent_signal:
@@ -197,16 +210,17 @@ def _run_samples(
         baseline = np.zeros(len(signal), dtype=bool) if rest is None else (times >= rest[0]) & (times < rest[1] - 1e-6)
         if not baseline.any():
             raise DataError(
-                f"{run.events}: no kept volume lies in an initial rest (event_type -1), which per cent signal change "
+                f"{run.events}: no kept volume lies in an initial rest, which per cent signal change "
                 "needs; switch percent_signal off or drop fewer volumes."
             )
     visible = np.all(np.isfinite(signal), axis=0) & (np.mean(signal, axis=0) > 0)
     clean = clean_signal(signal, motion[list(PARAMETERS)].to_numpy(), baseline, settings)
-    onsets, durations = blocks["onset"].to_numpy(), blocks["duration"].to_numpy()
+    starts = blocks["averaged_from"].to_numpy() - discarded * seconds
+    imagined = blocks["kind"] == IMAGERY
+    fixed = np.where(imagined, settings.imagery_window or np.nan, settings.window or np.nan)
+    windows = np.where(np.isnan(fixed), blocks["duration"], fixed)
     try:
-        means, n_volumes = average_blocks(
-            clean, onsets - discarded * seconds, durations, seconds, settings.shift_seconds, settings.window
-        )
+        means, n_volumes = average_blocks(clean, starts, windows, seconds, settings.shift_seconds)
     except DataError as error:
         raise DataError(f"{run.events}: {error}") from error
     visible &= np.all(np.isfinite(means), axis=0)
@@ -217,9 +231,11 @@ def _run_samples(
             "session": run.session,
             "run": int(run.run),
             "block": blocks["block"],
-            "onset": onsets,
-            "duration": durations,
+            "onset": blocks["onset"],
+            "duration": blocks["duration"],
             "n_volumes": n_volumes,
+            "kind": blocks["kind"],
+            "vividness": blocks["vividness"],
         }
     )
     return means, table, visible

@@ -41,11 +41,13 @@ def read_masks(paths: Sequence[str | Path]) -> RoiMasks:
     Raises
     ------
     DataError
-        If there is no mask, a name is not of that form, or two masks lie on different grids (both are named).
+        If there is no mask, a name is not of that form, two masks lie on different grids (both are named), or the masks
+        of an area are empty.
     """
     if not paths:
         raise DataError("No ROI mask was given; expected sourcedata/sub-*/anat/sub-*_mask_{LH,RH}_*.nii.gz.")
     masks: dict[str, np.ndarray] = {}
+    files: dict[str, list[str]] = {}
     first_affine = None
     for path in sorted(Path(path) for path in paths):
         match = MASK_NAME.search(path.name)
@@ -62,6 +64,12 @@ def read_masks(paths: Sequence[str | Path]) -> RoiMasks:
         inside = values > 0.5
         roi = match["roi"]
         masks[roi] = masks[roi] | inside if roi in masks else inside
+        files.setdefault(roi, []).append(str(path))
+    for roi, mask in masks.items():
+        if not mask.any():
+            raise DataError(
+                f"Area {roi} covers no voxel in {shorten(files[roi])}; correct the mask or take {roi} out of samples.masks."
+            )
     return RoiMasks(masks, first_affine)
 
 

@@ -2,8 +2,9 @@
 
 Settings used besides those of `paradigm`, `anatomy`, `motion` and `scanner`: ``signal_to_noise`` (multiplies the
 response, 1 = as below) and, under ``response``, per cent signal change that an endless block would reach: ``mean``
-over the training images, ``deviation`` (standard deviation over them) and ``trial_deviation`` (of the response from
-trial to trial, in units of `deviation`).
+over the training images, ``deviation`` (standard deviation over them), ``trial_deviation`` (of the response from trial
+to trial, in units of `deviation`) and ``spread`` (mm, see `spread`); ``null_subjects`` (labels of subjects whose
+responses do not depend on the image).
 """
 
 import gzip
@@ -16,8 +17,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_array
 
 from fmri2image.acquire.phantom import paradigm
+from fmri2image.acquire.phantom.active import ActiveTissue
 from fmri2image.acquire.phantom.anatomy import (
     Head,
     Template,
@@ -31,30 +34,53 @@ from fmri2image.acquire.phantom.anatomy import (
 )
 from fmri2image.acquire.phantom.areas import area_masks
 from fmri2image.acquire.phantom.encoding import receptive_fields, responses
+from fmri2image.acquire.phantom.events import (
+    block_weights,
+    in_dialect,
+    response_blocks,
+    run_events,
+    stimulus_labels,
+    stimulus_order,
+    with_cue,
+)
 from fmri2image.acquire.phantom.motion import run_motion, session_offset
-from fmri2image.acquire.phantom.scanner import acquire_run, block_design, block_noise, noise_levels, static_image
+from fmri2image.acquire.phantom.scanner import acquire_run, mid_volume, shot_times, static_image
+from fmri2image.acquire.phantom.sidecars import INPLANE_SIDECAR, T1W_SIDECAR, bold_sidecar, write_json
+from fmri2image.acquire.phantom.signal import block_signal
+from fmri2image.acquire.phantom.spread import spread_responses, spread_weights
+from fmri2image.acquire.phantom.truth import MEANING, field_array, response_array, trial_array, truth_arrays
 from fmri2image.core.arrays import LabelledArray, write_arrays
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.files import replacing
 from fmri2image.core.geometry import grid_centre, rigid_matrix
 from fmri2image.core.seeds import generator_for
 
-SCANNER = {"Manufacturer": "Simulated", "ManufacturersModelName": "fmri2image phantom", "MagneticFieldStrength": 3}
-ECHO_TIME = 0.043
-NOISE_COLUMNS = (
-    "response_mean", "response_deviation", "trial_deviation", "volume_thermal", "volume_physiological", "block_noise",
-)  # fmt: skip
 IMAGE_NOISE = 0.015
 
 
 @dataclass(frozen=True)
 class VisualCortex:
-    """The responding voxels of a subject: index on the functional grid (n, 3), area label, response statistics (%)."""
+    """The responding voxels of a subject.
+
+    Parameters
+    ----------
+    index : array of shape (n_voxels, 3)
+        Place on the functional grid.
+    area : array of str, shape (n_voxels,)
+    mean, deviation : arrays of shape (n_voxels,)
+        Statistics of the response over the training images, per cent.
+    spread : sparse array of shape (n_voxels, n_voxels)
+        How the response spreads over neighbours, from `spread.spread_weights`.
+    field : array of shape (n_voxels, 3)
+        Receptive field of the voxel's own tissue: centre right, centre up and width in half image widths.
+    """
 
     index: np.ndarray
     area: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
+    spread: csr_array
+    field: np.ndarray
 
     @property
     def names(self) -> list[str]:
@@ -80,7 +106,7 @@ def simulate_subject(
     images : dict from stimulus set to LabelledArray
         uint8 (n, size, size, 3), rows = stimulus names.
     stimuli : DataFrame
-        ``stimulus``, ``category_index``, ``image_index``.
+        ``stimulus``, ``category``, ``category_index``, ``image_index``.
     settings : mapping
         Configuration key ``simulate``.
     seed : int
@@ -93,7 +119,7 @@ def simulate_subject(
     DataError
         If the stimulus table lacks an image.
     """
-    runs = paradigm.run_table(settings)
+    runs = paradigm.run_table(settings, subject)
     _check(images, stimuli, settings)
     bids_dir = Path(bids_dir)
     head = make_head(subject, settings, seed, Template.load())
@@ -106,73 +132,52 @@ def simulate_subject(
         )
     _write_anatomy(subject, head, masks, settings, seed, bids_dir)
     cortex, known = _visual_cortex(subject, head, masks, images, settings, seed)
-    static = static_image(head, settings)
+    static, active = static_image(head, settings), ActiveTissue(cortex.index, settings)
     shape, affine = functional_grid(settings)
     centre = grid_centre(shape, affine)
     # One coil for all sessions of a subject.
     receive = bias_field(grid_points(shape, affine), generator_for(seed, "receive field", subject))
-    orders = {
-        name: paradigm.stimulus_order(
-            images[name].rows, part["repeats"], sum(part["runs"]), generator_for(seed, "order", subject, name)
-        )
-        for name, part in settings["stimulus_sets"].items()
-    }
-    truth = _truth_arrays(cortex, known, images, settings)
+    labels, orders = {}, {}
+    for name, part in settings["stimulus_sets"].items():
+        rows, n_runs = images[name].rows, sum(paradigm.session_runs(settings, name, subject))
+        labels[name] = stimulus_labels(stimuli, rows, paradigm.task(part))
+        rng = generator_for(seed, "order", subject, name)
+        orders[name] = stimulus_order(rows, part["repeats"], n_runs, rng)
+    truth = truth_arrays(cortex, known, runs, settings)
+    truth["receptive_field"] = field_array(cortex.names, cortex.field)
+    truth["block_response"] = response_array()
+    shots = shot_times(settings)
+    # Moments of the poses, from mid-volume in repetition times: the truth's, then those of the shots.
+    moments = np.append(0.0, (shots - mid_volume(settings)) / settings["repetition_time"])
     for session, in_session in runs.groupby("session", sort=False):
         offset = session_offset(settings, generator_for(seed, "placement", subject, session))
         placement = rigid_matrix(offset, centre)
         _write_inplane(subject, session, head, placement, settings, seed, bids_dir)
-        truth[f"pose_ses-{session}_inplaneT2"] = LabelledArray(placement[None], ["image"])
+        truth[f"pose_ses-{session}_inplaneT2"] = LabelledArray(
+            placement[None], ["image"], {"meaning": MEANING["inplane"]}
+        )
         for run in in_session.to_dict("records"):
-            stem = paradigm.run_stem(subject, session, run["run"])
+            stimulus_set = run["stimulus_set"]
             rng = generator_for(seed, "run", subject, session, run["run"])
-            events = paradigm.run_events(orders[run["stimulus_set"]][run["run_index"]], run, stimuli, settings, rng)
-            poses = rigid_matrix(offset + run_motion(run["n_volumes"], settings, rng), centre)
-            signal = _signal(events, known[run["stimulus_set"]], cortex, run["n_volumes"], settings, rng)
-            volumes = acquire_run(static, receive, poses, signal, cortex.index, settings, rng)
-            _write_run(bids_dir / stem, volumes, affine, events, settings)
+            order = orders[stimulus_set][run["run_index"]]
+            events = run_events(order, run, labels[stimulus_set], settings, rng)
+            poses = rigid_matrix(offset + run_motion(run["n_volumes"], settings, rng, moments), centre)
+            blocks, responses_of_set = response_blocks(events), with_cue(known[stimulus_set])
+            weights = block_weights(blocks, cortex.area, settings)
+            times = np.arange(run["n_volumes"] + 1) * settings["repetition_time"]
+            signal, trials = block_signal(blocks, responses_of_set, cortex, times, settings, rng, weights)
+            volumes = acquire_run(static, receive, poses[:, 1:], signal, active, settings, rng)
+            _write_run(bids_dir, subject, run, volumes, affine, events, settings)
             rows = [f"volume-{number:04d}" for number in range(len(poses))]
-            truth[f"pose_ses-{session}_run-{run['run']}"] = LabelledArray(poses, rows)
+            name = f"ses-{session}_run-{run['run']}"
+            truth[f"pose_{name}"] = LabelledArray(poses[:, 0], rows, {"meaning": MEANING["pose"]})
+            truth[f"trials_{name}"] = trial_array(events, trials)
     attributes = {
         "simulated": True, "subject": subject, "seed": seed, "settings": json.dumps(settings, sort_keys=True),
         "mask_grid_affine": affine, "mask_grid_shape": shape,
-        "pose": "4 x 4, brain-space (T1w) mm to scanner mm at the time of the volume",
+        "pose": MEANING["pose"],
     }  # fmt: skip
     write_arrays(truth_path, truth, attributes)
-
-
-def write_dataset_files(bids_dir: str | Path, settings: Mapping) -> None:
-    """Write the files of the dataset that belong to no subject (`paradigm.dataset_files`)."""
-    bids_dir = Path(bids_dir)
-    description = {
-        "Name": "Simulated subjects (phantom) of fmri2image: no person was scanned", "BIDSVersion": "1.8.0",
-        "DatasetType": "raw", "License": "CC0", "GeneratedBy": [{"Name": "fmri2image simulator"}],
-    }  # fmt: skip
-    _write_json(bids_dir / "dataset_description.json", description)
-    _write_text(
-        bids_dir / "README",
-        "Everything in this folder is simulated. It has the layout of OpenNeuro ds001506 (Shen et al. 2019): block\n"
-        "design, one-back task, one session per folder, area masks in sourcedata/. Heads are distortions of the\n"
-        "MNI152 template, responses come from filters on the images, and noise, drift and head motion are added.\n"
-        "It serves to test methods and says nothing about brains.\n",
-    )
-    participants = "".join(f"sub-{subject}\tsimulated\n" for subject in settings["subjects"])
-    _write_text(bids_dir / "participants.tsv", f"participant_id\tkind\n{participants}")
-    columns = {
-        "event_type": {
-            "Description": "Kind of event",
-            "Levels": {
-                "1": "stimulus block", "2": "one-back repetition of the block before", "-1": "initial rest",
-                "-2": "final rest", "-3": "rest between blocks",
-            },
-        },
-        "stimulus_id": {"Description": "Name of the image"},
-        "stimulus_name": {"Description": "Name of the image"},
-        "category_index": {"Description": "Number of the image's category"},
-        "image_index": {"Description": "Number of the image in its stimulus set"},
-        "response_time": {"Description": "Button press after the onset of a one-back repetition", "Units": "s"},
-    }  # fmt: skip
-    _write_json(bids_dir / f"task-{paradigm.TASK}_events.json", columns)
 
 
 def _check(images: Mapping[str, LabelledArray], stimuli: pd.DataFrame, settings: Mapping) -> None:
@@ -181,9 +186,9 @@ def _check(images: Mapping[str, LabelledArray], stimuli: pd.DataFrame, settings:
         raise ConfigError("simulate: stimulus_sets must hold 'train', whose responses give the unit.")
     for name, part in settings["stimulus_sets"].items():
         found = len(images[name].rows) if name in images else 0
-        if found != part["images"]:
+        if found != paradigm.n_images(part):
             raise ConfigError(
-                f"simulate: stimulus_sets: {name}: images is {part['images']}, but {found} images were made."
+                f"simulate: stimulus_sets: {name}: it shows {paradigm.n_images(part)} images, but {found} were made."
             )
         missing = [row for row in images[name].rows if row not in known]
         if missing:
@@ -202,59 +207,23 @@ def _visual_cortex(
             label[masks[hemisphere, area]] = area
     index = np.argwhere(label != "")
     area = label[tuple(index.T)]
-    points = head.template_points(apply_affine(affine, index))
+    places = apply_affine(affine, index)
     rng = generator_for(seed, "tuning", subject)
-    voxels = receptive_fields(area, points, rng)
+    voxels = receptive_fields(area, head.template_points(places), rng)
     sets = list(settings["stimulus_sets"])
-    values = responses({name: images[name].values for name in sets}, voxels, rng)
+    spread = spread_weights(places, settings["response"]["spread"])
+    values = spread_responses(responses({name: images[name].values for name in sets}, voxels, rng), spread)
+    if subject in settings.get("null_subjects", ()):
+        # Blocks still evoke a response that varies from trial to trial, but it tells nothing of the image.
+        values = {name: np.zeros_like(array) for name, array in values.items()}
     response, scale = settings["response"], settings["signal_to_noise"]
     # Voxels differ in vascularisation, and in how much of their response depends on the image.
     vessels = np.exp(rng.normal(0, 0.25, len(index)))
     mean = scale * response["mean"] * vessels
     deviation = scale * response["deviation"] * vessels * np.exp(rng.normal(0, 0.35, len(index)))
     known = {name: pd.DataFrame(values[name], index=images[name].rows) for name in sets}
-    return VisualCortex(index, area, mean, deviation), known
-
-
-def _signal(
-    events: pd.DataFrame,
-    known: pd.DataFrame,
-    cortex: VisualCortex,
-    n_volumes: int,
-    settings: Mapping,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return the signal change of a run as a fraction, (n_volumes, n_voxels)."""
-    blocks = events[events["event_type"].isin([paradigm.STIMULUS, paradigm.ONE_BACK])]
-    design = block_design(
-        blocks["onset"].to_numpy(), blocks["duration"].to_numpy(), n_volumes, settings["repetition_time"]
-    )
-    selective = known.loc[blocks["stimulus_name"]].to_numpy()
-    selective = selective + settings["response"]["trial_deviation"] * rng.standard_normal(selective.shape)
-    return (design @ (cortex.mean + cortex.deviation * selective)) / 100
-
-
-def _truth_arrays(
-    cortex: VisualCortex, known: Mapping[str, pd.DataFrame], images: Mapping[str, LabelledArray], settings: Mapping
-) -> dict[str, LabelledArray]:
-    """Collect responses and noise levels, rows = voxels."""
-    names = cortex.names
-    arrays = {}
-    for stimulus_set, table in known.items():
-        units = {"units": "SD of the responses to the training images", "columns": f"rows of stimulus_{stimulus_set}"}
-        arrays[f"response_{stimulus_set}"] = LabelledArray(table.to_numpy().T.astype(np.float32), names, units)
-        rows = images[stimulus_set].rows
-        arrays[f"stimulus_{stimulus_set}"] = LabelledArray(np.arange(len(rows)), rows)
-    n_averaged = max(1, round(settings["stimulus_sets"]["train"]["block"] / settings["repetition_time"]))
-    volume, block = 100 * np.array(noise_levels(settings)), 100 * np.array(block_noise(settings, n_averaged))
-    trial = settings["response"]["trial_deviation"] * cortex.deviation
-    levels = [cortex.mean, cortex.deviation, trial, *np.broadcast_to(volume[:, None], (2, len(names)))]
-    levels.append(np.sqrt((block**2).sum() + trial**2))
-    units = {"columns": " ".join(NOISE_COLUMNS), "units": "per cent of the mean", "volumes_per_block": n_averaged}
-    arrays["level"] = LabelledArray(np.stack(levels, axis=1), names, units)
-    arrays["area"] = LabelledArray(np.array([paradigm.AREAS.index(a) for a in cortex.area]), names)
-    arrays["area"].attributes["areas"] = " ".join(paradigm.AREAS)
-    return arrays
+    field = np.column_stack([voxels.centre, voxels.width])
+    return VisualCortex(index, area, mean, deviation, spread, field), known
 
 
 def _write_anatomy(subject: str, head: Head, masks: Mapping, settings: Mapping, seed: int, bids_dir: Path) -> None:
@@ -265,7 +234,8 @@ def _write_anatomy(subject: str, head: Head, masks: Mapping, settings: Mapping, 
     image = np.hypot(image + IMAGE_NOISE * rng.standard_normal(shape), IMAGE_NOISE * rng.standard_normal(shape))
     stem = bids_dir / paradigm.t1w_stem(subject)
     _write_image(stem.with_name(f"{stem.name}.nii.gz"), (1000 * image).astype(np.int16), affine)
-    _write_json(stem.with_name(f"{stem.name}.json"), SCANNER | {"MRAcquisitionType": "3D"})
+    if paradigm.dialect(settings) == "ds001506":
+        write_json(stem.with_name(f"{stem.name}.json"), T1W_SIDECAR)
     _, affine = functional_grid(settings)
     for (hemisphere, area), mask in masks.items():
         _write_image(bids_dir / paradigm.mask_path(subject, hemisphere, area), mask.astype(np.uint8), affine)
@@ -285,19 +255,20 @@ def _write_inplane(
     image = np.hypot(image + IMAGE_NOISE * rng.standard_normal(shape), IMAGE_NOISE * rng.standard_normal(shape))
     stem = bids_dir / paradigm.inplane_stem(subject, session)
     _write_image(stem.with_name(f"{stem.name}.nii.gz"), (1000 * image).astype(np.int16), affine)
-    _write_json(stem.with_name(f"{stem.name}.json"), SCANNER | {"MRAcquisitionType": "2D"})
+    if paradigm.dialect(settings) == "ds001506":
+        write_json(stem.with_name(f"{stem.name}.json"), INPLANE_SIDECAR)
 
 
-def _write_run(stem: Path, volumes: np.ndarray, affine: np.ndarray, events: pd.DataFrame, settings: Mapping) -> None:
-    repetition_time = settings["repetition_time"]
-    sidecar = SCANNER | {
-        "TaskName": paradigm.TASK, "RepetitionTime": repetition_time, "EchoTime": ECHO_TIME, "FlipAngle": 80,
-        "SliceTiming": [0.0] * volumes.shape[2],
-    }  # fmt: skip
-    _write_image(stem.with_name(f"{stem.name}_bold.nii.gz"), volumes, affine, repetition_time)
-    _write_json(stem.with_name(f"{stem.name}_bold.json"), sidecar)
+def _write_run(
+    bids_dir: Path, subject: str, run: Mapping, volumes: np.ndarray, affine: np.ndarray, events: pd.DataFrame,
+    settings: Mapping,
+) -> None:  # fmt: skip
+    stem = bids_dir / paradigm.run_stem(subject, run["session"], run["run"], run["task"])
+    _write_image(stem.with_name(f"{stem.name}_bold.nii.gz"), volumes, affine, settings["repetition_time"])
+    if paradigm.dialect(settings) == "ds001506":
+        write_json(stem.with_name(f"{stem.name}_bold.json"), bold_sidecar(run["task"], volumes.shape[2], settings))
     with replacing(stem.with_name(f"{stem.name}_events.tsv")) as partial:
-        events.to_csv(partial, sep="\t", index=False, na_rep="n/a")
+        in_dialect(events, run["task"], settings).to_csv(partial, sep="\t", index=False, na_rep="n/a")
 
 
 def _write_image(path: Path, values: np.ndarray, affine: np.ndarray, repetition_time: float | None = None) -> None:
@@ -310,12 +281,3 @@ def _write_image(path: Path, values: np.ndarray, affine: np.ndarray, repetition_
     # No time stamp, so that equal seeds give equal files.
     with replacing(path) as partial:
         partial.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
-
-
-def _write_json(path: Path, content: Mapping) -> None:
-    _write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")

@@ -2,9 +2,10 @@
 
 Images are taken apart into luminance and opponent colours, ON and OFF contrast, and the energy of oriented filters with
 divisive normalisation. A voxel pools these maps with a Gaussian population receptive field whose size grows along the
-hierarchy; its tuning mixes the pooled maps linearly and, more and more towards the higher areas, as second-order
-products. In early areas the place of the receptive field follows the place of the voxel: the left hemisphere sees the
-right visual field, dorsal areas see the lower field, and eccentricity grows from the occipital pole forward.
+hierarchy, luminance and colour against a wide suppressive surround. Its tuning mixes the pooled maps linearly and, more
+and more towards the higher areas, as second-order products. In early areas the place of the receptive field follows the
+place of the voxel: the left hemisphere sees the right visual field, dorsal areas see the lower field, and eccentricity
+grows from the occipital pole forward.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ N_ORIENTATIONS = 4
 # Centres of the ON and OFF fields, as a fraction of the image's side.
 CONTRAST_SIZES = (1.5 / 64, 4 / 64)
 MAP_SIZE = 32
+# Luminance and colour are seen against a surround so many times as wide as the receptive field, which is subtracted:
+# early visual cortex hardly responds to uniform fields (difference-of-Gaussians model of population receptive fields,
+# Zuiderbaan et al. 2012, J. Vis. 12:10). Contrast and energy have no mean to subtract.
+SURROUND = 3.0
+SURROUNDED = ("luminance", "colour")
 GROUPS = ("luminance", "colour", "contrast", "energy")
 N_PRODUCTS = 4
 
@@ -185,12 +191,15 @@ def responses(
     bounds = np.cumsum([0] + [len(images[name]) for name in names])
     span = slice(bounds[names.index(reference)], bounds[names.index(reference) + 1])
     flat = maps.reshape(len(maps) * maps.shape[1], -1)
+    opposed = np.flatnonzero(np.isin(groups, SURROUNDED))
+    surrounded = maps[:, opposed].reshape(len(maps) * len(opposed), -1)
     n_voxels = len(voxels.area)
     result = np.empty((len(maps), n_voxels), dtype=np.float32)
     for start in range(0, n_voxels, 200):
         part = slice(start, min(start + 200, n_voxels))
-        pooling = _pooling(voxels.centre[part], voxels.width[part])
-        pooled = (flat @ pooling.T).reshape(len(maps), maps.shape[1], -1)
+        pooled = (flat @ _pooling(voxels.centre[part], voxels.width[part]).T).reshape(len(maps), maps.shape[1], -1)
+        around = surrounded @ _pooling(voxels.centre[part], SURROUND * voxels.width[part]).T
+        pooled[:, opposed] -= around.reshape(len(maps), len(opposed), -1)
         pooled = _standardise(pooled, span)
         for offset, area in enumerate(voxels.area[part]):
             result[:, start + offset] = _tuned(pooled[:, :, offset], groups, TUNING[area], span, rng)

@@ -1,9 +1,7 @@
-"""Simulated echo-planar imaging: a static image, a response, noise and motion become volumes.
+"""Simulated echo-planar imaging: a static image, a response, noise and motion become volumes, slice by slice.
 
-Settings used: ``repetition_time`` (s) and, under ``noise``: ``temporal_snr`` (mean over standard deviation of grey
-matter at rest, drift and motion aside), ``physiological_fraction`` (of that variance; the rest is thermal),
-``autocorrelation`` (of physiological noise from volume to volume), ``smoothness`` (mm, full width at half maximum, of
-physiological noise and drift) and ``drift`` (per cent, standard deviation).
+Settings used: ``repetition_time`` (s), ``slice_timing`` (``multiband``, the number of slices taken at once, and
+``order``; null takes all slices of a volume at its start) and those of `noise`.
 """
 
 from collections.abc import Mapping
@@ -11,26 +9,40 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from nilearn.glm.first_level import spm_hrf
 from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.signal import lfilter
 
+from fmri2image.acquire.phantom.active import ActiveTissue
 from fmri2image.acquire.phantom.anatomy import Head, apply_affine, functional_grid, grid_points
+from fmri2image.acquire.phantom.noise import fluctuation, noise_levels
+from fmri2image.core.errors import ConfigError
 
 # Signal of grey matter in the stored integers.
 GREY_LEVEL = 1000.0
-HRF_STEP = 0.1
-# Slowest drift is a half cosine over the run; the fastest has this period.
-SHORTEST_DRIFT = 128.0
+# How strongly tissue pulsates with the heart where there is no fluid near it, relative to pure fluid.
+PULSATION_OF_TISSUE = 0.2
+# Millimetres (standard deviation) over which the pulsation of fluid and of the vessels in it reaches into tissue.
+PULSATION_REACH = 3.0
 CHUNK = 16
 
 
 @dataclass(frozen=True)
 class StaticImage:
-    """The EPI contrast in brain space on a fine grid, already blurred by the voxel's point-spread function."""
+    """What the scanner sees of a head at rest, in brain space.
+
+    Parameters
+    ----------
+    values : array of shape (x, y, z)
+        EPI contrast on a fine grid, already blurred by the voxel's point-spread function.
+    affine : array of shape (4, 4)
+        Of the fine grid.
+    pulsation, grey : arrays of the functional grid's shape
+        How strongly tissue pulsates with the heart (pure fluid = 1), and the fraction of grey matter.
+    """
 
     values: np.ndarray
     affine: np.ndarray
+    pulsation: np.ndarray
+    grey: np.ndarray
 
 
 def static_image(head: Head, settings: Mapping, margin: float = 15.0) -> StaticImage:
@@ -49,35 +61,46 @@ def static_image(head: Head, settings: Mapping, margin: float = 15.0) -> StaticI
     fine_affine[:3, :3] /= 2
     axes = [np.arange(2 * n - 1) / 2 for n in coarse_shape]
     fine = map_coordinates(coarse, np.stack(np.meshgrid(*axes, indexing="ij")), order=3, output=np.float32)
-    return StaticImage(np.maximum(fine, 0) * GREY_LEVEL, fine_affine)
+    tissue = head.tissue(grid_points(shape, affine))
+    # Fluid lies in the ventricles and around the brain, where the large vessels run.
+    fluid = gaussian_filter(tissue["csf"], PULSATION_REACH / zoom, mode="nearest")
+    pulsation = PULSATION_OF_TISSUE + (1 - PULSATION_OF_TISSUE) * fluid
+    return StaticImage(np.maximum(fine, 0) * GREY_LEVEL, fine_affine, pulsation, tissue["gm"])
 
 
-def block_design(onsets: np.ndarray, durations: np.ndarray, n_volumes: int, repetition_time: float) -> np.ndarray:
-    """Return the haemodynamic response of every block at the time of every volume, (n_volumes, n_blocks).
+def slice_times(n_slices: int, settings: Mapping) -> np.ndarray:
+    """Return when each slice is taken, (n_slices,) seconds from the start of its volume.
 
-    SPM's canonical function with unit area, so that an endless block would reach 1. All slices of a volume are taken at
-    its start.
+    The slices are shared between shots that follow each other at equal distance through the repetition time; a shot
+    takes every n-th slice, as multiband imaging does. ``order: interleaved`` takes every other shot first.
+
+    Raises
+    ------
+    ConfigError
+        If the order is unknown.
     """
-    hrf = spm_hrf(HRF_STEP, oversampling=1)
-    # Step response: what a block that never ends has reached after each step.
-    step = np.concatenate([[0.0], np.cumsum(hrf)]) / hrf.sum()
-    times = np.arange(len(step)) * HRF_STEP
-    since = np.arange(n_volumes)[:, None] * repetition_time - np.asarray(onsets)[None]
-    return np.interp(since, times, step) - np.interp(since - np.asarray(durations)[None], times, step)
+    timing = settings["slice_timing"]
+    if timing is None:
+        return np.zeros(n_slices)
+    n_shots = int(np.ceil(n_slices / timing["multiband"]))
+    orders = {"ascending": np.arange(n_shots), "interleaved": np.r_[0:n_shots:2, 1:n_shots:2]}
+    if timing["order"] not in orders:
+        raise ConfigError(
+            f"simulate: slice_timing: order is '{timing['order']}', which is unknown; use {' or '.join(orders)}."
+        )
+    rank = np.argsort(orders[timing["order"]])
+    return rank[np.arange(n_slices) % n_shots] * settings["repetition_time"] / n_shots
 
 
-def noise_levels(settings: Mapping) -> tuple[float, float]:
-    """Return the standard deviations of thermal and physiological noise, relative to the signal of grey matter."""
-    noise = settings["noise"]
-    fraction = noise["physiological_fraction"]
-    return np.sqrt(1 - fraction) / noise["temporal_snr"], np.sqrt(fraction) / noise["temporal_snr"]
+def shot_times(settings: Mapping) -> np.ndarray:
+    """Return the times of the shots of a volume, ascending, (n_shots,) seconds from its start."""
+    return np.unique(slice_times(functional_grid(settings)[0][2], settings))
 
 
-def block_noise(settings: Mapping, n_averaged: int) -> tuple[float, float]:
-    """Return what thermal and physiological noise leave in the mean of `n_averaged` neighbouring volumes."""
-    thermal, physiological = noise_levels(settings)
-    lag = np.abs(np.subtract.outer(np.arange(n_averaged), np.arange(n_averaged)))
-    return thermal / np.sqrt(n_averaged), physiological * np.sqrt((settings["noise"]["autocorrelation"] ** lag).mean())
+def mid_volume(settings: Mapping) -> float:
+    """Return the middle of a volume's acquisition, halfway between its first and last shot, in seconds from its start."""
+    times = shot_times(settings)
+    return float(times[0] + times[-1]) / 2
 
 
 def acquire_run(
@@ -85,7 +108,7 @@ def acquire_run(
     receive: np.ndarray,
     poses: np.ndarray,
     signal: np.ndarray,
-    voxel_index: np.ndarray,
+    active: ActiveTissue,
     settings: Mapping,
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -96,12 +119,13 @@ def acquire_run(
     static : StaticImage
     receive : array of the functional grid's shape
         Sensitivity of the coil, fixed in scanner space: the head moves beneath it.
-    poses : array of shape (n_volumes, 4, 4)
-        Brain-space points to scanner points at the time of each volume.
-    signal : array of shape (n_volumes, n_voxels)
-        Signal change as a fraction, in voxels of the functional grid in brain space; trilinear between them.
-    voxel_index : integer array of shape (n_voxels, 3)
-        Their places on that grid.
+    poses : array of shape (n_volumes, n_shots, 4, 4)
+        Brain-space points to scanner points at the time of each shot (`shot_times`).
+    signal : array of shape (n_volumes + 1, n_voxels)
+        Signal change as a fraction at the start of every volume and the end of the last. A straight line leads from one
+        to the next: the haemodynamic response is too slow to bend much within a repetition time.
+    active : ActiveTissue
+        Where in brain space that change is.
     settings : mapping
     rng : Generator
 
@@ -111,31 +135,51 @@ def acquire_run(
     """
     shape, affine = functional_grid(settings)
     n_volumes = len(poses)
-    points = grid_points(shape, affine)
+    times, shot = np.unique(slice_times(shape[2], settings), return_inverse=True)
+    members = [np.flatnonzero(shot == number) for number in range(len(times))]
+    points = np.insert(grid_points(shape, affine), 3, 1, axis=-1)
+    points = [torch.from_numpy(points[:, :, slices].reshape(-1, 4)).float() for slices in members]
     sensitivity = torch.from_numpy(receive)
-    points = torch.from_numpy(np.insert(points.reshape(-1, 3), 3, 1, axis=1)).float()
-    fluctuation = torch.from_numpy(_fluctuation(shape, n_volumes, settings, rng))
+    physiology = torch.from_numpy(_physiology(static, poses, times[shot], settings, rng))
     thermal = float(noise_levels(settings)[0] * GREY_LEVEL)
     image = torch.from_numpy(static.values)[None, None]
-    to_fine, to_mask = np.linalg.inv(static.affine), np.linalg.inv(affine)
     back = np.linalg.inv(poses)
-    flat_index = np.ravel_multi_index(voxel_index.T, shape)
+    to_fine, to_active = np.linalg.inv(static.affine) @ back, np.linalg.inv(active.affine) @ back
     volumes = np.empty((*shape, n_volumes), dtype=np.int16, order="F")
     for start in range(0, n_volumes, CHUNK):
         chunk = slice(start, min(start + CHUNK, n_volumes))
         count = chunk.stop - start
-        moved = _sampling_grid(to_fine @ back[chunk], points, static.values.shape).reshape(1, -1, *shape[1:], 3)
-        brain = _interpolate(image, moved).reshape(count, *shape)
-        change = np.zeros((count, np.prod(shape)), dtype=np.float32)
-        change[:, flat_index] = signal[chunk]
-        moved = _sampling_grid(to_mask @ back[chunk], points, shape).reshape(count, *shape, 3)
-        active = _interpolate(torch.from_numpy(change.reshape(count, 1, *shape)), moved)[:, 0]
-        brain = brain * sensitivity * (1 + active) * (1 + fluctuation[chunk])
+        brain = torch.empty((count, *shape))
+        frames = active.volumes(signal[start : chunk.stop + 1])
+        for number, slices in enumerate(members):
+            moved = _sampling_grid(to_fine[chunk, number], points[number], static.values.shape)
+            seen = _interpolate(image, moved.reshape(1, -1, shape[1], len(slices), 3))
+            passed = float(times[number]) / settings["repetition_time"]
+            change = torch.lerp(frames[:-1], frames[1:], passed)[:, None]
+            moved = _sampling_grid(to_active[chunk, number], points[number], active.shape)
+            change = _interpolate(change, moved.reshape(count, *shape[:2], len(slices), 3))[:, 0]
+            brain[..., slices] = seen.reshape(count, *shape[:2], len(slices)) * (1 + change)
+        brain *= sensitivity * (1 + physiology[chunk])
         real, imaginary = thermal * torch.from_numpy(rng.standard_normal((2, *brain.shape), dtype=np.float32))
         # A magnitude image: noise in both channels, hence Rician.
         magnitude = torch.hypot(brain + real, imaginary).round()
         volumes[..., chunk] = np.moveaxis(magnitude.numpy(), 0, -1).astype(np.int16)
     return volumes
+
+
+def _physiology(
+    static: StaticImage, poses: np.ndarray, times: np.ndarray, settings: Mapping, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw the run's `fluctuation`, the tissue maps taken at the pose in the middle of the run."""
+    shape, affine = functional_grid(settings)
+    n_volumes, n_shots = poses.shape[:2]
+    pose = poses[n_volumes // 2, n_shots // 2]
+    index = np.moveaxis(apply_affine(np.linalg.inv(pose @ affine), grid_points(shape, affine)), -1, 0)
+    pulsation, grey = (
+        map_coordinates(tissue, index, order=1, mode="nearest") for tissue in (static.pulsation, static.grey)
+    )
+    starts = np.arange(n_volumes)[:, None] * settings["repetition_time"]
+    return fluctuation(starts + times, pulsation, grey, settings, rng)
 
 
 def _sampling_grid(matrices: np.ndarray, points: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
@@ -149,32 +193,3 @@ def _sampling_grid(matrices: np.ndarray, points: torch.Tensor, shape: tuple[int,
 
 def _interpolate(image: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
-
-
-def _fluctuation(shape: tuple[int, ...], n_volumes: int, settings: Mapping, rng: np.random.Generator) -> np.ndarray:
-    """Draw physiological noise and drift as a fraction of the signal, (n_volumes, *shape), smooth in space."""
-    noise = settings["noise"]
-    spread = [_spread(n, settings["voxel_size"], noise["smoothness"]) for n in shape]
-    nodes = tuple(matrix.shape[1] for matrix in spread)
-    persistence = noise["autocorrelation"]
-    white = rng.standard_normal((n_volumes, *nodes)) * np.sqrt(1 - persistence**2)
-    white[0] /= np.sqrt(1 - persistence**2)
-    field = noise_levels(settings)[1] * lfilter([1], [1, -persistence], white, axis=0)
-    seconds = n_volumes * settings["repetition_time"]
-    order = np.arange(1, max(1, int(2 * seconds / SHORTEST_DRIFT)) + 1)
-    times = (np.arange(n_volumes) + 0.5) / n_volumes
-    waves = np.cos(np.pi * times[:, None] * order) / order
-    waves *= noise["drift"] / 100 / np.sqrt((waves**2).mean(0).sum())
-    field += np.tensordot(waves, rng.standard_normal((len(order), *nodes)), axes=1)
-    for axis, matrix in enumerate(spread, start=1):
-        field = np.moveaxis(np.tensordot(field, matrix, axes=(axis, 1)), -1, axis)
-    return field.astype(np.float32)
-
-
-def _spread(n: int, zoom: float, smoothness: float) -> np.ndarray:
-    """Return weights (n, n_nodes) that turn unit white noise on nodes into smooth noise of unit variance."""
-    # A field is as smooth as its kernel, whose autocorrelation is √2 wider.
-    width = smoothness / 2.355 / np.sqrt(2)
-    nodes = np.arange(-2 * width, n * zoom + 3 * width, 1.5 * width)
-    weights = np.exp(-((np.arange(n)[:, None] * zoom - nodes) ** 2) / (2 * width**2))
-    return weights / np.sqrt((weights**2).sum(1, keepdims=True))

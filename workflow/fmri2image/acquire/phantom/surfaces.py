@@ -135,6 +135,9 @@ SCENES: dict[str, Scene] = {
 }
 # fmt: on
 
+# Factor on the clouds, foliage and grain of a scene, least and most: backgrounds are in focus or out of it.
+ROUGHNESS = (0.2, 3.0)
+
 GROUNDLESS = ("sky", "underwater", "studio", "greystudio")
 
 
@@ -158,10 +161,11 @@ def paint_scene(rng: np.random.Generator, scene: Scene, x: Field, y: Field) -> t
     below = np.clip((y - horizon) / (1 - horizon), 0, 1)[..., None]
     upper = np.array(scene.top) * (1 - above) + np.array(scene.above) * above
     lower = np.array(scene.below) * (1 - below) + np.array(scene.bottom) * below
+    roughness = np.exp(rng.uniform(*np.log(ROUGHNESS)))
     noise = coloured_noise(rng, size, 1.3)
-    upper = upper + scene.upper_noise * noise[..., None]
+    upper = upper + roughness * scene.upper_noise * noise[..., None]
     grain = coloured_noise(rng, size, 0.9) if scene.lower_noise else noise
-    lower = lower + scene.lower_noise * grain[..., None]
+    lower = lower + roughness * scene.lower_noise * grain[..., None]
     phase, period = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 1.25)
     depth = below[..., 0]
     if scene.texture == "ripples":
