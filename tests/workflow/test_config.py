@@ -73,6 +73,23 @@ WRONG = {
     "unknown primary method": (["report", "primary", "method"], "magic", ["report.primary", "magic"]),
     "unknown primary area": (["report", "primary", "roi"], "V9", ["report.primary", "V9"]),
     "unknown part of a union": (["samples", "unions", "VC"], ["V1", "V9"], ["samples.unions", "V9"]),
+    "runs of an unknown subject": (
+        ["acquire", "simulate", "stimulus_sets", "train", "runs"], {"09": [3], "default": [3]}, ["train.runs", "09"],
+    ),
+    "runs without a default": (
+        ["acquire", "simulate", "stimulus_sets", "train", "runs"], {"01": [3]}, ["train.runs", "default"],
+    ),
+    "presentations that no runs share": (
+        ["acquire", "simulate", "stimulus_sets", "train", "runs"], [5], ["train", "24 images", "5 runs", "sub-01"],
+    ),
+    "scanned set without images": (["stimulus_sets"], ["train", "test", "natural"], ["stimulus_sets", "imagery"]),
+    "imagery of nothing": (
+        ["acquire", "simulate", "stimulus_sets", "imagery", "from"], {"films": 1}, ["imagery.from", "films"],
+    ),
+    "perception that calls itself imagery": (
+        ["acquire", "simulate", "stimulus_sets", "test", "kind"], "imagery", ["stimulus_sets.test", "'from'"],
+    ),
+    "unknown dialect": (["acquire", "simulate", "dialect"], "ds000001", ["simulate.dialect", "ds000001"]),
     "dataset name with a slash": (["dataset"], "../elsewhere", ["dataset", "../elsewhere"]),
     "dataset name with capitals": (["dataset"], "Tiny", ["dataset", "Tiny"]),
 }  # fmt: skip

@@ -10,12 +10,20 @@ CONFIG = "config/tiny.yaml"
 LIBRARY = "workflow/fmri2image"
 EDIT = "\nEDITED = True\n"
 
-# The tiny study: one person, one area, one test; `icnn` from decoded and from true features, and `pixels` from samples.
-TABLES = {"gather_tables": 1, "plot_identification": 1, "plot_decoding_accuracy": 1, "write_summary": 1}
-ICNN_DECODED = {"reconstruct_images": 1, "score_images": 1, "plot_sheet": 1}
-ICNN = {"reconstruct_images": 2, "score_images": 2, "plot_sheet": 1}
+# The tiny study: one person, one area, two tests (seen and imagined); `icnn` on both, from decoded and from true features,
+# and `pixels` on the first, from samples.
+TABLES = {
+    "gather_tables": 1, "plot_identification": 1, "plot_methods": 1, "plot_decoding_accuracy": 1,
+    "write_subject_page": 1, "write_summary": 1,
+}  # fmt: skip
+FIGURES = {"plot_identification": 1, "write_summary": 1}  # the summary holds the figure
+SCORES = {"score_images": 5, "score_features": 1, "score_recovery": 1}
+PIXELS = {"fit_method": 1, "reconstruct_images": 1, "score_images": 1, "plot_sheet": 1}
+ICNN_SHOWN = {"plot_sheet": 2, "plot_examples": 1, "score_recovery": 1}
+ICNN_DECODED = {"reconstruct_images": 2, "score_images": 2, **ICNN_SHOWN}
+ICNN = {"reconstruct_images": 4, "score_images": 4, **ICNN_SHOWN}
 DECODE = {"decode_features_ridge": 1, "score_features": 1, **ICNN_DECODED, **TABLES}
-FEATURES = {"extract_features_vgg_small": 2, "decode_features_ridge": 1, "score_features": 1, **ICNN, **TABLES}
+FEATURES = {"extract_features_vgg_small": 4, "decode_features_ridge": 1, "score_features": 1, **ICNN, **TABLES}
 
 
 def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
@@ -25,9 +33,9 @@ def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("report/figures.py", {"plot_identification": 1, "plot_decoding_accuracy": 1}),
+        ("report/figures.py", {**FIGURES, "plot_decoding_accuracy": 1, "plot_methods": 1}),
         ("reconstruct/icnn.py", {**ICNN, **TABLES}),
-        ("reconstruct/pixels.py", {"fit_method": 1, **ICNN_DECODED, **TABLES}),
+        ("reconstruct/pixels.py", {**PIXELS, **TABLES}),
         ("decode/ridge.py", DECODE),
     ],
 )
@@ -44,14 +52,14 @@ def test_editing_a_network_reruns_its_features_and_trains_nothing(tiny_copy):
 def test_editing_a_metric_reruns_scores_and_reconstructs_nothing(tiny_copy):
     tiny_copy.append(f"{LIBRARY}/evaluate/similarity.py", EDIT)
     jobs = tiny_copy.jobs()
-    assert jobs["score_images"] == 3
-    assert set(jobs) - {"score_features"} == {"score_images", *TABLES}
+    assert jobs["score_images"] == 5
+    assert set(jobs) - {"score_features", "score_recovery"} == {"score_images", *TABLES}
 
 
 def test_editing_the_simulator_reruns_everything_after_the_stimuli(tiny_copy):
     tiny_copy.append(f"{LIBRARY}/acquire/phantom/scanner.py", EDIT)
     jobs = tiny_copy.jobs()
-    assert {"simulate_subject", "correct_motion", "build_samples", "decode_features_ridge", "write_summary"} <= set(
+    assert {"simulate_subject_01", "correct_motion", "build_samples", "decode_features_ridge", "write_summary"} <= set(
         jobs
     )
     assert not {"simulate_stimuli", "extract_features_vgg_small"} & set(jobs)
@@ -59,7 +67,7 @@ def test_editing_the_simulator_reruns_everything_after_the_stimuli(tiny_copy):
 
 def test_editing_a_script_reruns_its_rule(tiny_copy):
     tiny_copy.append("workflow/scripts/plot_identification.py", EDIT)
-    assert tiny_copy.jobs() == {"plot_identification": 1}
+    assert tiny_copy.jobs() == FIGURES
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,10 @@ def test_editing_a_script_reruns_its_rule(tiny_copy):
             "evaluations: 8, memory: 5,", "evaluations: 5, memory: 8,", {**ICNN, **TABLES}, id="two values swapped"
         ),
         pytest.param(
-            "permutations: 99", "permutations: 199", {"score_images": 3, "score_features": 1, **TABLES}, id="chance"
+            "permutations: 99",
+            "permutations: 199",
+            {**SCORES, **TABLES},
+            id="chance",
         ),
     ],
 )
@@ -86,8 +97,8 @@ def test_changing_a_sample_setting_scans_nobody_again(tiny_copy):
     tiny_copy.replace(CONFIG, "shift_seconds: 4.0", "shift_seconds: 2.0")
     jobs = tiny_copy.jobs()
     assert jobs["build_samples"] == 1
-    assert jobs["correct_motion"] == 3  # its output is temporary
-    assert not {"simulate_subject", "make_reference", "coregister", "extract_features_vgg_small"} & set(jobs)
+    assert jobs["correct_motion"] == 5  # its output is temporary
+    assert not {"simulate_subject_01", "make_reference", "coregister", "extract_features_vgg_small"} & set(jobs)
 
 
 def test_comments_and_docstrings_rerun_nothing(tiny_copy):

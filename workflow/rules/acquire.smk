@@ -46,31 +46,36 @@ rule simulate_dataset:
         "../scripts/simulate_dataset.py"
 
 
-rule simulate_subject:
-    input:
-        images=expand(
-            "results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.stimulus_sets
-        ),
-        table=f"{study.root}/stimuli/stimuli.tsv",
-        description=f"{study.root}/bids/dataset_description.json",
-    output:
-        bids=study.raw_files(),
-        truth=f"{study.root}/truth/sub-{{subject}}_truth.h5",
-    log:
-        f"results/logs/simulate_subject/{study.dataset}_sub-{{subject}}.log",
-    benchmark:
-        f"results/benchmarks/simulate_subject/{study.dataset}_sub-{{subject}}.tsv"
-    conda:
-        "../../envs/acquire.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        settings=study.simulate_settings(),
-        code=code_digest("simulate_subject"),
-        env=env_digest("acquire"),
-    message:
-        "sub-{wildcards.subject}: simulated scanning"
-    script:
-        "../scripts/simulate_subject.py"
+# One rule per subject, because runs per session differ between subjects and the files are the outputs.
+for subject in study.subjects:
+
+    rule:
+        name:
+            f"simulate_subject_{subject}"
+        input:
+            images=expand(
+                "results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.scanned_sets()
+            ),
+            table=f"{study.root}/stimuli/stimuli.tsv",
+            description=f"{study.root}/bids/dataset_description.json",
+        output:
+            bids=study.raw_files(subject),
+            truth=f"{study.root}/truth/sub-{subject}_truth.h5",
+        log:
+            f"results/logs/simulate_subject/{study.dataset}_sub-{subject}.log",
+        benchmark:
+            f"results/benchmarks/simulate_subject/{study.dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/acquire.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            settings=study.simulate_settings(subject),
+            code=code_digest("simulate_subject"),
+            env=env_digest("acquire"),
+        message:
+            f"sub-{subject}: simulated scanning"
+        script:
+            "../scripts/simulate_subject.py"

@@ -1,8 +1,10 @@
 # The only place where the configuration is read: everything else asks `study`.
-from fmri2image.core.digest import code_digest, env_digest
-from fmri2image.study import load_study
+import sys
 
-study = load_study(config)
+from fmri2image.core.digest import code_digest, env_digest
+from fmri2image.study.announce import on_error, on_start, study_or_exit
+
+study = study_or_exit(config, sys.argv)
 
 
 wildcard_constraints:

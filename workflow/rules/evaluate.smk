@@ -77,11 +77,42 @@ rule refit_permuted:
         "../scripts/refit_permuted.py"
 
 
+if study.judges:
+
+    # One job for all subjects, areas and the ceiling: loading the network takes longer than judging a few images.
+    rule judge_images:
+        input:
+            unpack(study.judge_inputs),
+        output:
+            scores="results/{dataset}/evaluate/judges/{judge}/{method}_{test}_scores.tsv",
+            permutations="results/{dataset}/evaluate/judges/{judge}/{method}_{test}_permutations.tsv",
+        log:
+            "results/logs/judge_images/{dataset}_{judge}_{method}_{test}.log",
+        benchmark:
+            "results/benchmarks/judge_images/{dataset}_{judge}_{method}_{test}.tsv"
+        wildcard_constraints:
+            judge="|".join(study.judges),
+        conda:
+            "../../envs/reconstruct.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            settings=study.judge_settings,
+            code=lambda wildcards: code_digest("judge_images", also=[study.judge_module(wildcards.judge)]),
+            env=env_digest("reconstruct"),
+        message:
+            "{wildcards.judge} judges {wildcards.method}, {wildcards.test}"
+        script:
+            "../scripts/judge_images.py"
+
+
 if study.runs:
 
     rule score_motion:
         input:
-            motion=study.run_files("desc-motion_timeseries.tsv"),
+            motion=study.motion_tables,
             reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
             truth="results/{dataset}/truth/sub-{subject}_truth.h5",
         output:
@@ -104,3 +135,31 @@ if study.runs:
             "sub-{wildcards.subject}: estimated against simulated motion"
         script:
             "../scripts/score_motion.py"
+
+    rule score_recovery:
+        input:
+            unpack(study.recovery_inputs),
+            truth="results/{dataset}/truth/sub-{subject}_truth.h5",
+            samples="results/{dataset}/samples/sub-{subject}.h5",
+            motion="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
+            transform="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
+        output:
+            table="results/{dataset}/evaluate/recovery/sub-{subject}_recovery.tsv",
+        log:
+            "results/logs/score_recovery/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/score_recovery/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=study.recovery_settings(),
+            code=code_digest("score_recovery"),
+            env=env_digest("evaluate"),
+        message:
+            "sub-{wildcards.subject}: every stage against what was simulated"
+        script:
+            "../scripts/score_recovery.py"

@@ -55,3 +55,32 @@ for network in study.networks:
             f"features of stimulus set {{wildcards.stimulus_set}} in {network}"
         script:
             "../scripts/extract_features.py"
+
+
+if study.judges:
+
+    # On the machine that runs Snakemake, because computing nodes often have no internet.
+    rule fetch_weights:
+        output:
+            weights="resources/downloaded/judges/{weights}.safetensors",
+        log:
+            "results/logs/fetch_weights/{weights}.log",
+        benchmark:
+            "results/benchmarks/fetch_weights/{weights}.tsv"
+        wildcard_constraints:
+            weights="|".join(judge["network"] for judge in study.judges.values()),
+        localrule: True
+        conda:
+            "../../envs/features.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=study.fetch_settings,
+            code=lambda wildcards: code_digest("fetch_weights", also=[study.fetch_module(wildcards.weights)]),
+            env=env_digest("features"),
+        message:
+            "published weights of {wildcards.weights}"
+        script:
+            "../scripts/fetch_weights.py"

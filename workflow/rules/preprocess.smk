@@ -3,8 +3,7 @@
 
 rule make_reference:
     input:
-        bold=study.run_files("bold.nii.gz", "bids")[0],
-        sidecar=study.run_files("bold.json", "bids")[0],
+        unpack(study.reference_inputs),
     output:
         reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
     log:
@@ -30,7 +29,7 @@ rule make_reference:
 rule coregister:
     input:
         reference=rules.make_reference.output.reference,
-        inplane=study.inplane_file(),
+        inplane=study.inplane_image,
         t1w=study.t1w_file(),
     output:
         transform="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
@@ -57,7 +56,7 @@ rule coregister:
 rule correct_motion:
     input:
         bold=study.run_path("bids", "bold.nii.gz"),
-        sidecar=study.run_path("bids", "bold.json"),
+        sidecar=study.sidecar_path(),
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
         grid=study.mask_files()[0],
@@ -67,9 +66,11 @@ rule correct_motion:
         motion=study.run_path("preprocess", "desc-motion_timeseries.tsv"),
         motion_sidecar=study.run_path("preprocess", "desc-motion_timeseries.json"),
     log:
-        "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.log",
+        "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
     benchmark:
-        "results/benchmarks/correct_motion/{dataset}_sub-{subject}_ses-{session}_run-{run}.tsv"
+        "results/benchmarks/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.tsv"
+    wildcard_constraints:
+        task="[A-Za-z0-9]+",
     conda:
         "../../envs/preprocess.yaml"
     threads: 1
@@ -88,7 +89,7 @@ rule correct_motion:
 
 rule plot_preprocess:
     input:
-        motion=study.run_files("desc-motion_timeseries.tsv"),
+        motion=study.motion_tables,
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
         t1w=study.t1w_file(),

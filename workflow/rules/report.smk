@@ -1,10 +1,19 @@
-# Tables, figures and the summary page.
+# Tables, figures and pages.
+
+# Templates are digested with the code of the rule that fills them in.
+TEMPLATES = {
+    "write_summary": ["report/templates/base.html.j2", "report/templates/summary.html.j2"],
+    "write_subject_page": ["report/templates/base.html.j2", "report/templates/subject_page.html.j2"],
+}
+
+
 rule gather_tables:
     input:
         scores=study.score_files("scores"),
         permutations=study.score_files("permutations"),
         accuracy=study.accuracy_files(),
         motion=study.motion_files(),
+        recovery=study.recovery_files(),
     output:
         scores=f"{study.root}/evaluate/scores.tsv",
         tables=report(
@@ -44,6 +53,7 @@ rule plot_sheet:
             category="Reconstructed images",
             labels={"method": "{method}", "area": "{roi}", "test": "{test}"},
         ),
+        pdf="results/{dataset}/figures/images_{method}_roi-{roi}_{test}.pdf",
     log:
         "results/logs/plot_sheet/{dataset}_{method}_{roi}_{test}.log",
     benchmark:
@@ -55,13 +65,45 @@ rule plot_sheet:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=study.report_settings(),
+        settings=study.sheet_settings(),
         code=code_digest("plot_sheet"),
         env=env_digest("report"),
     message:
         "image sheet: {wildcards.method}, {wildcards.roi}, {wildcards.test}"
     script:
         "../scripts/plot_sheet.py"
+
+
+rule plot_examples:
+    input:
+        images=study.primary_images(),
+        stimuli=study.stimulus_files(study.primary_tests()),
+    output:
+        figure=report(
+            f"{study.root}/figures/examples.png",
+            caption="../report/examples.rst",
+            category="Reconstructed images",
+            labels={"method": "primary", "area": "primary", "test": "all, some images"},
+        ),
+        pdf=f"{study.root}/figures/examples.pdf",
+    log:
+        f"results/logs/plot_examples/{study.dataset}.log",
+    benchmark:
+        f"results/benchmarks/plot_examples/{study.dataset}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=study.example_settings(),
+        code=code_digest("plot_examples"),
+        env=env_digest("report"),
+    message:
+        "main figure"
+    script:
+        "../scripts/plot_examples.py"
 
 
 rule plot_identification:
@@ -72,7 +114,7 @@ rule plot_identification:
             f"{study.root}/figures/identification.svg",
             caption="../report/identification.rst",
             category="Scores",
-            labels={"figure": "pairwise identification"},
+            labels={"figure": "identification by area"},
         ),
         png=f"{study.root}/figures/identification.png",
     log:
@@ -86,13 +128,46 @@ rule plot_identification:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.report_settings(),
+        settings=study.figure_settings(),
         code=code_digest("plot_identification"),
         env=env_digest("report"),
     message:
-        "figure: pairwise identification"
+        "figure: identification by area"
     script:
         "../scripts/plot_identification.py"
+
+
+if len(study.compared_methods()) > 1:
+
+    rule plot_methods:
+        input:
+            table=f"{study.root}/tables/identification.tsv",
+        output:
+            figure=report(
+                f"{study.root}/figures/methods.svg",
+                caption="../report/methods.rst",
+                category="Scores",
+                labels={"figure": "identification by method"},
+            ),
+            png=f"{study.root}/figures/methods.png",
+        log:
+            f"results/logs/plot_methods/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/plot_methods/{study.dataset}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            settings=study.figure_settings(),
+            code=code_digest("plot_methods"),
+            env=env_digest("report"),
+        message:
+            "figure: identification by method"
+        script:
+            "../scripts/plot_methods.py"
 
 
 rule plot_decoding_accuracy:
@@ -117,7 +192,7 @@ rule plot_decoding_accuracy:
         mem_mb=1000,
         runtime=10,
     params:
-        settings=study.report_settings(),
+        settings=study.figure_settings(),
         code=code_digest("plot_decoding_accuracy"),
         env=env_digest("report"),
     message:
@@ -126,12 +201,127 @@ rule plot_decoding_accuracy:
         "../scripts/plot_decoding_accuracy.py"
 
 
+if study.norm_variants():
+
+    rule plot_norm_correction:
+        input:
+            unpack(study.norm_inputs),
+        output:
+            figure=report(
+                f"{study.root}/figures/norm_correction.svg",
+                caption="../report/norm_correction.rst",
+                category="Reconstructed images",
+                labels={"figure": "norm corrections"},
+            ),
+            png=f"{study.root}/figures/norm_correction.png",
+        log:
+            f"results/logs/plot_norm_correction/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/plot_norm_correction/{study.dataset}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            settings=study.norm_settings(),
+            code=code_digest("plot_norm_correction"),
+            env=env_digest("report"),
+        message:
+            "figure: norm corrections"
+        script:
+            "../scripts/plot_norm_correction.py"
+
+
+if study.simulated:
+
+    # Not a part of the whole run: docs/phantom.md asks for these figures by name.
+    rule plot_phantom:
+        input:
+            **study.phantom_inputs(),
+        output:
+            stimuli=f"{study.root}/figures/phantom_stimuli.png",
+            heads=f"{study.root}/figures/phantom_heads.png",
+            fields=f"{study.root}/figures/phantom_fields.png",
+            runs=f"{study.root}/figures/phantom_runs.png",
+            budget=f"{study.root}/figures/phantom_budget.png",
+        log:
+            f"results/logs/plot_phantom/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/plot_phantom/{study.dataset}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            settings=study.phantom_settings(),
+            code=code_digest("plot_phantom"),
+            env=env_digest("report"),
+        message:
+            "figures of the simulated subjects"
+        script:
+            "../scripts/plot_phantom.py"
+
+
+rule write_subject_page:
+    input:
+        identification=f"{study.root}/tables/identification.tsv",
+        scores=f"{study.root}/evaluate/scores.tsv",
+        accuracy=[table for table in study.tables() if "decoding" in table],
+        motion=[table for table in study.tables() if "motion" in table],
+        quality=lambda wildcards: study.quality_figures([wildcards.subject]),
+        images=lambda wildcards: study.subject_images(wildcards.subject),
+        stimuli=study.stimulus_files(sorted(study.tests)),
+        samples="results/{dataset}/samples/sub-{subject}.h5",
+    output:
+        page=report(
+            "results/{dataset}/subjects/sub-{subject}.html",
+            caption="../report/subject.rst",
+            category="Subjects",
+            labels={"subject": "{subject}"},
+        ),
+        responses="results/{dataset}/subjects/sub-{subject}_responses.tsv",
+        sidecar="results/{dataset}/subjects/sub-{subject}_responses.json",
+    log:
+        "results/logs/write_subject_page/{dataset}_sub-{subject}.log",
+    benchmark:
+        "results/benchmarks/write_subject_page/{dataset}_sub-{subject}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        settings=study.subject_page_settings(),
+        code=code_digest("write_subject_page", templates=TEMPLATES["write_subject_page"]),
+        env=env_digest("report"),
+    message:
+        "sub-{wildcards.subject}: page"
+    script:
+        "../scripts/write_subject_page.py"
+
+
 rule write_summary:
     input:
         identification=f"{study.root}/tables/identification.tsv",
-        motion=[table for table in study.tables() if "motion" in table],
+        scores=f"{study.root}/evaluate/scores.tsv",
         accuracy=[table for table in study.tables() if "decoding" in table],
+        motion=[table for table in study.tables() if "motion" in table],
+        recovery=[table for table in study.tables() if "recovery" in table],
+        responses=[f"{study.root}/subjects/sub-{subject}_responses.tsv" for subject in study.subjects],
+        examples=f"{study.root}/figures/examples.png",
+        identification_figure=f"{study.root}/figures/identification.png",
+        methods_figure=study.score_figures()["methods"],
+        decoding_figure=study.score_figures()["decoding_accuracy"],
+        norm_figure=study.score_figures()["norm_correction"],
+        quality=study.quality_figures(study.subjects),
         sheets=study.sheets(),
+        images=study.primary_images(),
+        stimuli=study.stimulus_files(study.primary_tests()),
     output:
         page=report(
             f"{study.root}/summary.html",
@@ -147,11 +337,11 @@ rule write_summary:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
-        settings=study.report_settings(),
-        code=code_digest("write_summary"),
+        settings=study.page_settings(),
+        code=code_digest("write_summary", templates=TEMPLATES["write_summary"]),
         env=env_digest("report"),
     message:
         "summary page"

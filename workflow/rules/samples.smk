@@ -3,11 +3,9 @@ if study.simulated:
 
     rule build_samples:
         input:
-            bold=study.preproc_files("nii.gz"),
-            sidecars=study.preproc_files("json"),
-            motion=study.run_files("desc-motion_timeseries.tsv"),
-            events=study.run_files("events.tsv", "bids"),
+            unpack(study.samples_inputs),
             masks=study.mask_files(),
+            stimuli="results/{dataset}/stimuli/stimuli.tsv",
         output:
             samples="results/{dataset}/samples/sub-{subject}.h5",
         log:
@@ -21,7 +19,7 @@ if study.simulated:
             mem_mb=4000,
             runtime=60,
         params:
-            settings=study.samples_settings(),
+            settings=study.samples_settings,
             code=code_digest("build_samples"),
             env=env_digest("samples"),
         message:

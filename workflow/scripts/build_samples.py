@@ -4,12 +4,21 @@ from pathlib import Path
 
 from fmri2image.core.job import job
 from fmri2image.core.samples import write_bdata
+from fmri2image.core.tables import read_table
 from fmri2image.samples.build import Run, SampleSettings, build_samples
 from fmri2image.samples.rois import add_unions, read_masks
+from fmri2image.samples.stimuli import check_stimuli
 
 
 def main(
-    subject: str, bold: list[str], motion: list[str], events: list[str], masks: list[str], output: str, settings: dict
+    subject: str,
+    bold: list[str],
+    motion: list[str],
+    events: list[str],
+    masks: list[str],
+    stimuli: str,
+    output: str,
+    settings: dict,
 ) -> None:
     """Write the samples of one subject in BData layout."""
     runs = []
@@ -19,7 +28,10 @@ def main(
         runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
     areas = add_unions(read_masks(masks), settings["unions"])
     cleaning = SampleSettings(**settings["cleaning"])
-    write_bdata(output, build_samples(runs, areas, subject, settings["simulated"], cleaning))
+    samples = build_samples(runs, areas, subject, settings["simulated"], cleaning)
+    files = {(run.session, run.run): run.events for run in runs}
+    check_stimuli(samples.trials, files, read_table(stimuli), stimuli)
+    write_bdata(output, samples)
 
 
 if __name__ == "__main__":
@@ -30,6 +42,7 @@ if __name__ == "__main__":
             motion=list(j.input.motion),
             events=list(j.input.events),
             masks=list(j.input.masks),
+            stimuli=j.input.stimuli,
             output=j.output.samples,
             settings=j.params.settings,
         )

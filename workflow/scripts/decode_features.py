@@ -27,7 +27,7 @@ def main(samples: str, features: list[str], roi: str, outputs: list[str], settin
     true = {(Path(path).parent.name, Path(path).stem): path for path in features}
     decoded = {Path(path).stem: path for path in outputs}
     for layer in settings["layers"]:
-        files = {stimulus_set: true[stimulus_set, layer] for stimulus_set in settings["training_sets"]}
+        files = {stimulus_set: true[stimulus_set, layer] for stimulus_set in settings["feature_sets"]}
         decoding.decode(files, decoded[layer], {"layer": layer, **attributes})
         log.info("%s done", layer)
 

@@ -20,8 +20,9 @@ def main(samples: str, stimuli: str, roi: str, output: str, settings: dict) -> N
     for fold in folds(data.trials, settings["split"]):
         state = method.fit(data.select(trials=fold.train), images, settings["options"], device)
         states[fold.name] = {key: torch.as_tensor(value) for key, value in state.items()}
-    with replacing(output) as partial:
-        torch.save(states, partial)
+    # Given a name, torch would write it into the file, and no two files would be equal.
+    with replacing(output) as partial, partial.open("wb") as file:
+        torch.save(states, file)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ if __name__ == "__main__":
             permutations=list(j.input.permutations),
             accuracy=list(j.input.accuracy),
             motion=list(j.input.motion),
+            recovery=list(j.input.recovery),
             long_table=j.output.scores,
             outputs=list(j.output.tables),
             settings=j.params.settings,

@@ -5,4 +5,5 @@ from fmri2image.report.sheets import draw_sheet
 
 if __name__ == "__main__":
     with job(snakemake) as j:
-        draw_sheet(list(j.input.images), j.input.stimuli, j.output.figure, dict(j.wildcards), j.params.settings)
+        outputs = [j.output.figure, j.output.pdf]
+        draw_sheet(list(j.input.images), j.input.stimuli, outputs, dict(j.wildcards), j.params.settings)

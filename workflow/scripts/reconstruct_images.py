@@ -12,6 +12,7 @@ from fmri2image.core.job import job, versions
 from fmri2image.core.samples import read_bdata
 from fmri2image.core.splits import folds, test_rows
 from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.decode.norm import TRANSDUCTIVE
 from fmri2image.reconstruct.interface import Reconstructions, load_method
 
 
@@ -23,8 +24,10 @@ def from_features(files: list[str], test: str, true: bool, settings: dict) -> tu
         features = FeaturesInMemory({layer: read_array(path, "features") for layer, path in paths.items()})
         transductive = "False"
     else:
-        features = DecodedFeatures(paths, test)
+        features = DecodedFeatures(paths, test, correction=settings["norm_correction"])
         transductive = read_attributes(files[0])["transductive"]
+        if settings["norm_correction"] in TRANSDUCTIVE:
+            transductive = "True"
     device = choose_device(settings["device"])
     method = load_method(settings["method"])
     return method.reconstruct(features, None, settings["options"], device), {"transductive": transductive}

@@ -11,20 +11,34 @@ from fmri2image.core.images import read_images
 from fmri2image.core.job import job
 from fmri2image.core.samples import read_bdata
 from fmri2image.core.tables import write_table
+from fmri2image.decode.norm import RowSizes, reference_sizes
 from fmri2image.evaluate.refit import permuted_scores
 
 
-def main(samples: str, stimuli: str, features: list[str], roi: str, output: str, settings: dict) -> None:
+def measure(path: str) -> dict[str, float]:
+    """Return the sizes of the true features of independent images in one layer."""
+    values = read_array(path, "features").values
+    sizes = RowSizes(len(values))
+    sizes.add(values)
+    return reference_sizes(sizes)
+
+
+def main(
+    samples: str, stimuli: str, features: list[str], reference: list[str], roi: str, output: str, settings: dict
+) -> None:
     """Write the mean identification of every permutation."""
     torch.manual_seed(settings["seed"])
-    by_name = {Path(path).stem: path for path in features}
-    true = {layer: read_array(by_name[layer], "features") for layer in settings["layers"]}
+    tested = {Path(path).stem: path for path in features}
+    independent = {Path(path).stem: path for path in reference}
+    true = {layer: read_array(tested[layer], "features") for layer in settings["layers"]}
+    sizes = {layer: measure(independent[layer]) for layer in settings["layers"] if independent}
     rows = permuted_scores(
         read_bdata(samples).select(roi=roi),
         read_images(stimuli),
         true or None,
         settings,
         choose_device(settings["device"]),
+        sizes,
     )
     write_table(output, pd.DataFrame(rows, columns=["permutation", "metric", "value"]))
 
@@ -35,6 +49,7 @@ if __name__ == "__main__":
             j.input.samples,
             j.input.stimuli,
             list(j.input.get("features", [])),
+            list(j.input.get("reference", [])),
             j.wildcards.roi,
             j.output.scores,
             j.params.settings,

@@ -1,6 +1,6 @@
 """Generate the stimuli of the simulated subjects."""
 
-from fmri2image.acquire.phantom.images import stimulus_sets
+from fmri2image.acquire.phantom.images import imagery_images, stimulus_sets
 from fmri2image.core.arrays import write_arrays
 from fmri2image.core.job import job
 from fmri2image.core.tables import write_table
@@ -9,6 +9,8 @@ from fmri2image.core.tables import write_table
 def main(outputs: dict[str, str], table: str, settings: dict) -> None:
     """Write one image file per stimulus set and the table of all stimuli."""
     sets, stimuli = stimulus_sets(settings["images"], settings["seed"])
+    for name, parts in settings["imagery"].items():
+        sets[name] = imagery_images(sets, parts, name)
     for stimulus_set, path in outputs.items():
         write_arrays(path, {"images": sets[stimulus_set]}, {"simulated": True, "stimulus_set": stimulus_set})
     write_table(table, stimuli)

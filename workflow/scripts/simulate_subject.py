@@ -8,16 +8,15 @@ from fmri2image.core.job import job
 from fmri2image.core.tables import read_table
 
 
-def main(subject: str, images: list[str], table: str, bids: Path, truth: str, settings: dict) -> None:
+def main(images: list[str], table: str, bids: Path, truth: str, settings: dict) -> None:
     """Write all raw files of the subject and the truth."""
     sets = {Path(path).stem: read_array(path, "images") for path in images}
-    simulate_subject(subject, sets, read_table(table), settings, settings["seed"], bids, truth)
+    simulate_subject(settings["subject"], sets, read_table(table), settings["simulate"], settings["seed"], bids, truth)
 
 
 if __name__ == "__main__":
     with job(snakemake) as j:
         main(
-            subject=j.wildcards.subject,
             images=list(j.input.images),
             table=j.input.table,
             bids=Path(j.input.description).parent,

@@ -3,13 +3,10 @@
 from fmri2image.core.job import job
 from fmri2image.report.summary import write_summary
 
+INPUTS = ("identification", "scores", "accuracy", "motion", "recovery", "responses", "examples", "identification_figure",
+          "methods_figure", "decoding_figure", "norm_figure", "quality", "sheets", "images", "stimuli")  # fmt: skip
+
 if __name__ == "__main__":
     with job(snakemake) as j:
-        write_summary(
-            identification=j.input.identification,
-            motion=list(j.input.motion),
-            accuracy=list(j.input.accuracy),
-            sheets=list(j.input.sheets),
-            output=j.output.page,
-            settings=j.params.settings,
-        )
+        inputs = {name: [j.input[name]] if isinstance(j.input[name], str) else list(j.input[name]) for name in INPUTS}
+        write_summary(inputs, j.output.page, j.params.settings, dict(j.params.code))

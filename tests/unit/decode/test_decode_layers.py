@@ -10,10 +10,11 @@ from fmri2image.core.errors import LabelMismatchError
 from fmri2image.core.samples import Samples
 from fmri2image.decode import layers
 from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.decode.norm import KINDS, REFERENCES, SIZES
 from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
 
 CPU = torch.device("cpu")
-SETTINGS = {"alpha": 2.0, "n_voxels": None, "chunk": 8, "norm_correction": "norm"}
+SETTINGS = {"alpha": 2.0, "n_voxels": None, "chunk": 8, "norm_reference": "training"}
 TESTS = {
     "shapes": {"training": "train", "stimuli": "shapes", "rows": "stimulus"},
     "trials": {"training": "train", "stimuli": "shapes", "rows": "trial"},
@@ -39,6 +40,7 @@ def study(tmp_path):
     features = {
         "train": LabelledArray(rng.standard_normal((10, 5, 2, 3)).astype("f4"), [f"t{i}" for i in range(9, -1, -1)]),
         "shapes": LabelledArray(rng.standard_normal((4, 5, 2, 3)).astype("f4") * 2, list("cadb")),
+        "natural": LabelledArray(rng.standard_normal((7, 5, 2, 3)).astype("f4") * 3, list("nopqrst")),
     }
     paths = {name: tmp_path / f"{name}.h5" for name in features}
     for name, array in features.items():
@@ -47,6 +49,7 @@ def study(tmp_path):
 
 
 def expected(samples, true, train, responses):
+    """Decoded features, and the training stimuli's true features, by a decoder fitted by hand."""
     names = samples.trials["stimulus"][train].tolist()
     stimuli = sorted(set(names))
     known = true.take(stimuli).values
@@ -54,36 +57,59 @@ def expected(samples, true, train, responses):
         samples.data[train], np.array([stimuli.index(n) for n in names]), RidgeSettings(2.0, None), CPU
     )
     (found,) = decoder.predict(known.reshape(len(known), -1), [responses])
-    reference = np.linalg.norm(known.reshape(len(known), -1).astype(float), axis=1).mean()
-    return found.reshape(-1, 5, 2, 3), reference / np.linalg.norm(found.astype(float), axis=1)
+    return found.reshape(-1, 5, 2, 3), known
 
 
-@pytest.mark.parametrize("block_bytes", [1, 2_000, 200_000_000])
-def test_every_test_is_decoded_by_its_own_training(study, tmp_path, monkeypatch, block_bytes):
+def with_norm(decoded, reference):
+    length = np.linalg.norm(decoded.reshape(len(decoded), -1).astype(float), axis=1)
+    wanted = np.linalg.norm(reference.reshape(len(reference), -1).astype(float), axis=1).mean()
+    return decoded * (wanted / length).reshape(-1, 1, 1, 1)
+
+
+def about_training_mean(decoded, known, reference):
+    """The cookbook's default, row by row."""
+    rest = decoded.astype(float) - known.mean(axis=0)
+    mean = rest.mean(axis=(1, 2, 3), keepdims=True)
+    sd = rest.std(axis=(2, 3), ddof=1).mean(axis=1).reshape(-1, 1, 1, 1)
+    return (rest - mean) / sd * reference.std(axis=(2, 3), ddof=1).mean() + mean + known.mean(axis=0)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 3_000, 200_000_000])
+@pytest.mark.parametrize("norm_reference", ["training", "natural"])
+def test_every_test_is_decoded_by_its_own_training(study, tmp_path, monkeypatch, block_bytes, norm_reference):
     samples, features, paths = study
     monkeypatch.setattr(layers._FeatureRows.__init__, "__defaults__", (block_bytes,))
     with layers._FeatureRows(paths) as source:
         assert (len(list(source.blocks())) > 1) == (block_bytes < 200_000_000)
-    decoding = layers.LayerDecoding(samples, TESTS, SETTINGS, CPU)
+    decoding = layers.LayerDecoding(samples, TESTS, {**SETTINGS, "norm_reference": norm_reference}, CPU)
     assert len(decoding.trainings) == 3  # both held-out tests share one, two folds
     output = tmp_path / "decoded.h5"
     decoding.decode(paths, output, {"simulated": True})
     assert read_attributes(output)["simulated"] is True
+    assert read_array(output, "training_mean").rows == ["shapes held-out", "cv run=1", "cv run=2"]
     held_out = np.arange(18) < 10
     responses = samples.data[10:]
-    for test, rows in {"shapes": (responses[:4] + responses[:3:-1]) / 2, "trials": responses}.items():
-        values, scale = expected(samples, features["train"], held_out, rows)
-        np.testing.assert_allclose(read_array(output, test).values, values, atol=1e-5)
-        np.testing.assert_allclose(read_array(output, f"{test}_scale").values, scale, rtol=1e-5)
-    assert read_array(output, "shapes").rows == ["a", "b", "c", "d"]
-    found, found_scale = read_array(output, "cv"), read_array(output, "cv_scale")
-    assert [row[0] for row in found.rows] == list("abcddcba")
     runs = samples.trials["run"].to_numpy()
-    for run, place in ((1, slice(0, 4)), (2, slice(4, 8))):
-        train, test = ~held_out & (runs != run), ~held_out & (runs == run)
-        values, scale = expected(samples, features["shapes"], train, samples.data[test])
-        np.testing.assert_allclose(found.values[place], values, atol=1e-5)
-        np.testing.assert_allclose(found_scale.values[place], scale, rtol=1e-5)
+    cases = [
+        ("shapes", slice(0, 4), "train", held_out, (responses[:4] + responses[:3:-1]) / 2),
+        ("trials", slice(0, 8), "train", held_out, responses),
+        ("cv", slice(0, 4), "shapes", ~held_out & (runs != 1), responses[:4]),
+        ("cv", slice(4, 8), "shapes", ~held_out & (runs != 2), responses[4:]),
+    ]
+    for test, place, trained, train, rows in cases:
+        decoded, known = expected(samples, features[trained], train, rows)
+        reference = known if norm_reference == "training" else features["natural"].values
+        found = {kind: DecodedFeatures({"conv": output}, test, correction=kind) for kind in KINDS}
+        names = found["none"].rows[place]
+        np.testing.assert_allclose(found["none"].read("conv", names), decoded, atol=1e-5)
+        np.testing.assert_allclose(found["norm"].read("conv", names), with_norm(decoded, reference), rtol=1e-4)
+        np.testing.assert_allclose(
+            found["train_mean_sd"].read("conv", names), about_training_mean(decoded, known, reference), atol=1e-4
+        )
+        backwards = found["train_mean_sd"].read("conv", names[::-1])
+        np.testing.assert_array_equal(backwards[::-1], found["train_mean_sd"].read("conv", names))
+    assert DecodedFeatures({"conv": output}, "shapes", correction="none").rows == ["a", "b", "c", "d"]
+    assert [row[0] for row in read_array(output, "cv").rows] == list("abcddcba")
 
 
 def test_missing_features_are_named(study, tmp_path):
@@ -94,22 +120,32 @@ def test_missing_features_are_named(study, tmp_path):
     assert not (tmp_path / "decoded.h5").exists()
 
 
+def written(path, values, rows, norm, reference):
+    """A file of decoded features whose sizes are given, not computed."""
+    sizes = np.zeros((len(rows), len(SIZES)))
+    sizes[:, SIZES.index("norm")] = norm
+    wanted = np.full((len(rows), len(REFERENCES)), reference)
+    arrays = {"t": values, "t_sizes": sizes, "t_reference": wanted}
+    write_arrays(path, {name: LabelledArray(array, rows) for name, array in arrays.items()})
+
+
 def test_decoded_features_are_read_by_name(tmp_path):
     values = np.random.default_rng(1).standard_normal((3, 2, 2, 2)).astype("f4")
     fc, rows = values.reshape(3, 8), ["a", "b", "c"]
     paths = {"conv": tmp_path / "conv.h5", "fc": tmp_path / "fc.h5", "other": tmp_path / "other.h5"}
-    scale = LabelledArray(np.array([1.0, 2, 3]), rows)
-    write_arrays(paths["conv"], {"t": LabelledArray(values, rows), "t_scale": scale})
-    write_arrays(paths["fc"], {"t": LabelledArray(fc, rows), "t_scale": scale})
-    write_arrays(paths["other"], {"t": LabelledArray(fc[:2], rows[:2]), "t_scale": scale.take(rows[:2])})
+    norm = np.array([6.0, 3.0, 2.0])
+    written(paths["conv"], values, rows, norm, 6.0)
+    written(paths["fc"], fc, rows, norm, 6.0)
+    written(paths["other"], fc[:2], rows[:2], norm[:2], 6.0)
     both = {layer: paths[layer] for layer in ("conv", "fc")}
-    decoded = DecodedFeatures(both, "t")
+    decoded = DecodedFeatures(both, "t", correction="norm")
     assert (decoded.layers, decoded.rows) == (["conv", "fc"], rows)
     np.testing.assert_allclose(decoded.read("conv", ["c", "a"]), np.stack([3 * values[2], values[0]]), rtol=1e-6)
     np.testing.assert_allclose(decoded.read("fc"), fc * np.array([[1], [2], [3]]), rtol=1e-6)
-    np.testing.assert_array_equal(DecodedFeatures(both, "t", corrected=False).read("fc"), fc)
+    assert decoded.read("fc").dtype == np.float32
+    np.testing.assert_array_equal(DecodedFeatures(both, "t", correction="none").read("fc"), fc)
     with pytest.raises(LabelMismatchError, match="other.h5: the rows of test 't' differ"):
-        DecodedFeatures(paths, "t")
+        DecodedFeatures(paths, "t", correction="norm")
     memory = FeaturesInMemory({"conv": LabelledArray(values, rows)})
     assert (memory.layers, memory.rows) == (["conv"], rows)
     np.testing.assert_array_equal(memory.read("conv", ["b"]), values[1:2])

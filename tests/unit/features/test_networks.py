@@ -147,7 +147,9 @@ def test_weights_round_trip_and_name_what_does_not_fit(tmp_path):
 
 
 def test_registry_and_settings_refuse_what_they_do_not_know():
-    assert {network_module(name) for name in NETWORKS} == {"fmri2image.features.networks.vgg"}
+    assert {network_module(name) for name in NETWORKS} == {
+        f"fmri2image.features.networks.{name}" for name in ("vgg", "squeezenet", "efficientnet")
+    }
     with pytest.raises(ConfigError, match="unknown; use one of vgg19, vgg-small"):
         build_network({"name": "resnet", "seed": 0})
     with pytest.raises(ConfigError, match="has no setting depth"):

@@ -19,7 +19,9 @@ WORKFLOW = Path(__file__).resolve().parents[2]
 PACKAGE = "fmri2image"
 
 
-def code_digest(script: str, also: Iterable[str] = (), workflow: Path = WORKFLOW) -> dict[str, str]:
+def code_digest(
+    script: str, also: Iterable[str] = (), workflow: Path = WORKFLOW, templates: Iterable[str] = ()
+) -> dict[str, str]:
     """Return ``{module: hash}`` for a script and every project module that it imports, directly or not.
 
     Parameters
@@ -30,11 +32,14 @@ def code_digest(script: str, also: Iterable[str] = (), workflow: Path = WORKFLOW
         Dotted names of modules that the script finds through a setting (a method, a network).
     workflow : Path
         The folder that holds ``scripts`` and the library.
+    templates : iterable of str
+        Jinja templates that the script fills in, below the library, for example ``report/templates/base.html.j2``. Their
+        comments do not count.
 
     Raises
     ------
     ConfigError
-        If a named module does not exist.
+        If a named module or template does not exist.
     """
     path = workflow / "scripts" / f"{script}.py"
     if not path.is_file():
@@ -53,6 +58,12 @@ def code_digest(script: str, also: Iterable[str] = (), workflow: Path = WORKFLOW
                 continue
             found[name] = _hash_file(source)
             waiting.extend(_imports(source, name, workflow))
+    for template in templates:
+        source = workflow / PACKAGE / template
+        if not source.is_file():
+            raise ConfigError(f"There is no template {source}.")
+        text = re.sub(r"\{#.*?#\}\s*", "", source.read_text(encoding="utf-8"), flags=re.DOTALL)
+        found[f"{PACKAGE}/{template}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return dict(sorted(found.items()))
 
 

@@ -15,3 +15,7 @@ class DataError(Fmri2imageError):
 
 class LabelMismatchError(Fmri2imageError):
     """Two tables that must be joined by name do not hold the same names."""
+
+
+class WriteError(Fmri2imageError):
+    """A result cannot be written: the disk is full, or writing is not permitted there."""

@@ -5,13 +5,15 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
-from typing import Any
+from typing import Any, NoReturn
 
 from fmri2image.core.errors import Fmri2imageError
 
+LAST_LINE = "fmri2image: "  # begins the last line of the log of a job that failed
 PACKAGES = ("numpy", "scipy", "torch", "nibabel", "nilearn", "scikit-learn", "snakemake")
 
 
@@ -20,8 +22,8 @@ def job(snakemake: Any) -> Iterator[Any]:
     """Run a script's work with its output in the rule's log.
 
     Everything written to standard output or error goes to the log, from child processes and compiled code too. The log is
-    opened for appending, so that a retry keeps the first attempt's messages. An error of the fmri2image family is
-    reported as one sentence without a traceback and ends the job with status 1.
+    opened for appending, so that a retry keeps the first attempt's messages. Any error ends the job with status 1 and one
+    sentence as the last line; errors outside the fmri2image family are unexpected and leave their traceback above it.
 
     Parameters
     ----------
@@ -44,8 +46,10 @@ def job(snakemake: Any) -> Iterator[Any]:
     try:
         yield snakemake
     except Fmri2imageError as error:
-        print(f"\nfmri2image: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
+        _close_log(str(error))
+    except Exception as error:
+        traceback.print_exc()
+        _close_log(f"unexpected {type(error).__name__} in {snakemake.rule}: {error}")
     log.info("done in %.1f s", time.monotonic() - started)
 
 
@@ -58,6 +62,13 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _close_log(sentence: str) -> NoReturn:
+    """End the job with a sentence as the last line of its log, where `study.announce` looks for it."""
+    with suppress(OSError):  # a disk may be too full even for this
+        print(f"\n{LAST_LINE}{' '.join(sentence.split())}", file=sys.stderr, flush=True)
+    sys.exit(1)
 
 
 def _limit_threads(threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Decoded features on disk: one file per layer, one array per test, with the factor of the norm correction beside it."""
+"""Decoded features on disk: one file per layer, one array per test, with all that a norm correction needs beside it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 
 from fmri2image.core.arrays import LabelledArray, read_array
 from fmri2image.core.errors import LabelMismatchError
+from fmri2image.decode.norm import REFERENCES, SIZES, correct, factors, needs_centre
 
 
 class DecodedFeatures:
@@ -15,20 +16,26 @@ class DecodedFeatures:
     Parameters
     ----------
     paths : mapping from layer to file
+        Written by `fmri2image.decode.layers.LayerDecoding`.
     test : str
         Name of the test whose rows are read.
-    corrected : bool
-        Whether `read` applies the norm correction stored in the files.
+    correction : str
+        Norm correction that `read` applies, one of `fmri2image.decode.norm.KINDS`.
+
+    Raises
+    ------
+    LabelMismatchError
+        If the layers do not hold the same rows.
     """
 
-    def __init__(self, paths: Mapping[str, str | Path], test: str, *, corrected: bool = True) -> None:
+    def __init__(self, paths: Mapping[str, str | Path], test: str, *, correction: str) -> None:
         self.paths = dict(paths)
         self.test = test
-        self.corrected = corrected
-        self._scale = {layer: read_array(path, f"{test}_scale") for layer, path in self.paths.items()}
-        first = next(iter(self._scale.values()))
-        for layer, scale in self._scale.items():
-            if scale.rows != first.rows:
+        self.correction = correction
+        self._factors = {layer: self._layer_factors(path) for layer, path in self.paths.items()}
+        first = next(iter(self._factors.values()))
+        for layer, found in self._factors.items():
+            if found.rows != first.rows:
                 raise LabelMismatchError(
                     f"{self.paths[layer]}: the rows of test '{test}' differ from other layers' rows."
                 )
@@ -40,13 +47,29 @@ class DecodedFeatures:
         return list(self.paths)
 
     def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
-        """Return decoded features (n_rows, channels, height, width) or (n_rows, units), float32, for the rows named."""
+        """Return corrected features (n_rows, channels, height, width) or (n_rows, units), float32, of the rows named."""
         rows = self.rows if rows is None else list(rows)
-        values = read_array(self.paths[layer], self.test, rows).values
-        if not self.corrected:
+        path = self.paths[layer]
+        values = read_array(path, self.test, rows).values
+        if self.correction == "none":
             return values
-        scale = self._scale[layer].take(rows).values.astype(np.float32)
-        return values * scale.reshape(-1, *[1] * (values.ndim - 1))
+        found = self._factors[layer].take(rows).values
+        if not needs_centre(self.correction):
+            return correct(values, found)
+        trainings = [_text(name) for name in read_array(path, f"{self.test}_training", rows).values]
+        for training in dict.fromkeys(trainings):
+            mine = np.array([name == training for name in trainings])
+            mean = read_array(path, "training_mean", [training]).values[0]
+            values[mine] = correct(values[mine], found[mine], mean)
+        return values
+
+    def _layer_factors(self, path: str | Path) -> LabelledArray:
+        sizes = read_array(path, f"{self.test}_sizes")
+        reference = read_array(path, f"{self.test}_reference", sizes.rows)
+        columns = dict(zip(SIZES, sizes.values.T, strict=True))
+        return LabelledArray(
+            factors(self.correction, columns, dict(zip(REFERENCES, reference.values.T, strict=True))), sizes.rows
+        )
 
 
 class FeaturesInMemory:
@@ -69,3 +92,7 @@ class FeaturesInMemory:
     def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
         """Return features of the rows named, as `DecodedFeatures.read` does."""
         return self._arrays[layer].take(self.rows if rows is None else rows).values
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)

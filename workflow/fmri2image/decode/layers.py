@@ -12,7 +12,7 @@ from fmri2image.core.arrays import open_h5, row_index
 from fmri2image.core.files import replacing
 from fmri2image.core.samples import Samples
 from fmri2image.core.splits import Fold, folds, test_rows
-from fmri2image.decode.norm import combine_sizes, correction_scale, layer_size
+from fmri2image.decode.norm import REFERENCES, SIZES, RowSizes, reference_sizes, size_table
 from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
 
 
@@ -29,6 +29,7 @@ class _Target:
 class _Training:
     """One training set with its decoder and everything that is predicted with it."""
 
+    name: str
     stimuli: list[str]
     decoder: RidgeDecoder
     targets: list[_Target]
@@ -44,7 +45,8 @@ class LayerDecoding:
     tests : mapping from test name to its settings
         See `fmri2image.core.splits.folds`; ``rows`` is "stimulus" or "trial".
     settings : mapping
-        ``alpha``, ``n_voxels``, ``chunk``, ``norm_correction``.
+        ``alpha``, ``n_voxels``, ``chunk`` and ``norm_reference``: the stimulus set whose true features say how large
+        features are, or ``training``.
     device : torch.device
 
     Notes
@@ -53,7 +55,7 @@ class LayerDecoding:
     """
 
     def __init__(self, samples: Samples, tests: Mapping[str, Mapping], settings: Mapping, device: torch.device) -> None:
-        self.kind = settings["norm_correction"]
+        self.reference: str = settings["norm_reference"]
         self.rows: dict[str, list[str]] = {}
         self.trainings: list[_Training] = []
         ridge = RidgeSettings(settings["alpha"], settings["n_voxels"], settings["chunk"])
@@ -63,7 +65,7 @@ class LayerDecoding:
             for fold in folds(samples.trials, test_settings):
                 training = by_mask.get(fold.train.tobytes())
                 if training is None:
-                    training = _Training(*_fit(samples, fold, ridge, device), [])
+                    training = _Training(f"{test} {fold.name}", *_fit(samples, fold, ridge, device), [])
                     by_mask[fold.train.tobytes()] = training
                     self.trainings.append(training)
                 responses, names = test_rows(samples.select(trials=fold.test), test_settings["rows"])
@@ -72,52 +74,98 @@ class LayerDecoding:
                 training.targets.append(_Target(test, slice(start, start + len(names)), responses))
 
     def decode(self, features: Mapping[str, str | Path], output: str | Path, attributes: Mapping) -> None:
-        """Decode one layer for all tests and write it.
+        """Decode one layer for all tests and write it, uncorrected, with what every norm correction needs.
 
         Parameters
         ----------
         features : mapping from stimulus set to feature file of this layer
-            Files that together hold the true features of all training stimuli (array ``features``).
+            Files that together hold the true features (array ``features``) of all training stimuli and of the stimulus
+            set that is the reference of the norm correction.
         output : path
-            HDF5 file; per test an array (n_rows, ...) named as the test and ``<test>_scale`` (n_rows,).
+            HDF5 file; per test an array (n_rows, ...) named as the test, and beside it ``<test>_sizes`` (n_rows, 5) and
+            ``<test>_reference`` (n_rows, 2), columns as `norm.SIZES` and `norm.REFERENCES`, and ``<test>_training``
+            (n_rows,), the row of ``training_mean`` (n_trainings, ...) that holds the training means of its units.
         attributes : mapping
             Attributes of the file.
         """
         with _FeatureRows(features) as source, replacing(output) as partial, h5py.File(partial, "w") as file:
-            text = h5py.string_dtype()
             for key, value in {**source.attributes, **attributes}.items():
                 file.attrs[key] = value
-            for test, rows in self.rows.items():
-                file.create_dataset(test, (len(rows), *source.shape), dtype="f4")
-                file.create_dataset(f"{test}_rows", data=np.array(rows, dtype=text))
-            sizes = {test: [] for test in self.rows}
-            references: list[list[np.ndarray]] = [[] for _ in self.trainings]
-            channels = []
+            self._allocate(file, source.shape)
+            sizes = _Sizes(self.trainings, None if self.reference == "training" else source.names(self.reference))
             for block in source.blocks():
-                channels.append(block.stop - block.start)
-                size = {test: np.zeros(len(rows)) for test, rows in self.rows.items()}
+                sizes.add_independent(source, block)
                 for i, training in enumerate(self.trainings):
                     true = source.read(training.stimuli, block)
-                    references[i].append(layer_size(true, self.kind))
+                    mean = true.mean(axis=0, dtype=np.float64).astype(np.float32)
+                    file["training_mean"][i, block] = mean
+                    sizes.add_training(i, true)
                     decoded = training.decoder.predict(
-                        true.reshape(len(true), -1), [t.responses for t in training.targets]
+                        true.reshape(len(true), -1), [target.responses for target in training.targets]
                     )
-                    for target, values in zip(training.targets, decoded, strict=True):
+                    for j, (target, values) in enumerate(zip(training.targets, decoded, strict=True)):
                         values = values.reshape(len(values), *true.shape[1:])
                         file[target.test][target.rows, block] = values
-                        size[target.test][target.rows] = layer_size(values, self.kind)
-                for test in self.rows:
-                    sizes[test].append(size[test])
-            for test, rows in self.rows.items():
-                scale = np.ones(len(rows))
-                for i, training in enumerate(self.trainings):
-                    reference = combine_sizes(references[i], channels, self.kind).mean()
-                    for target in training.targets:
-                        if target.test == test:
-                            whole = combine_sizes([s[target.rows] for s in sizes[test]], channels, self.kind)
-                            scale[target.rows] = correction_scale(whole, reference, self.kind)
-                file.create_dataset(f"{test}_scale", data=scale)
-                file.create_dataset(f"{test}_scale_rows", data=np.array(rows, dtype=text))
+                        sizes.add_decoded(i, j, values, mean)
+            for i, training in enumerate(self.trainings):
+                for j, target in enumerate(training.targets):
+                    decoded, reference = sizes.columns(i, j)
+                    file[f"{target.test}_sizes"][target.rows] = decoded
+                    file[f"{target.test}_reference"][target.rows] = reference
+
+    def _allocate(self, file: h5py.File, shape: tuple[int, ...]) -> None:
+        text = h5py.string_dtype()
+        trainings = {test: np.empty(len(rows), dtype=object) for test, rows in self.rows.items()}
+        for training in self.trainings:
+            for target in training.targets:
+                trainings[target.test][target.rows] = training.name
+        for test, rows in self.rows.items():
+            file.create_dataset(test, (len(rows), *shape), dtype="f4")
+            file.create_dataset(f"{test}_sizes", (len(rows), len(SIZES)), dtype="f8").attrs["columns"] = list(SIZES)
+            file.create_dataset(f"{test}_reference", (len(rows), len(REFERENCES)), dtype="f8").attrs["columns"] = list(
+                REFERENCES
+            )
+            file.create_dataset(f"{test}_training", data=trainings[test], dtype=text)
+            for name in (test, f"{test}_sizes", f"{test}_reference", f"{test}_training"):
+                file.create_dataset(f"{name}_rows", data=np.array(rows, dtype=text))
+        file.create_dataset("training_mean", (len(self.trainings), *shape), dtype="f4")
+        names = [training.name for training in self.trainings]
+        file.create_dataset("training_mean_rows", data=np.array(names, dtype=text))
+
+
+class _Sizes:
+    """Sizes of decoded rows and of reference images of one layer, accumulated over blocks of channels."""
+
+    def __init__(self, trainings: Sequence[_Training], independent: Sequence[str] | None) -> None:
+        self._independent = independent
+        if independent is None:
+            self._references = [RowSizes(len(training.stimuli)) for training in trainings]
+        else:
+            self._references = [RowSizes(len(independent))] * len(trainings)
+        lengths = [[len(target.responses) for target in training.targets] for training in trainings]
+        self._plain = [[RowSizes(n) for n in row] for row in lengths]
+        self._residual = [[RowSizes(n) for n in row] for row in lengths]
+
+    def add_independent(self, source: "_FeatureRows", block: slice) -> None:
+        """Add a block of the independent images' true features, if there are any."""
+        if self._independent is not None:
+            self._references[0].add(source.read(self._independent, block))
+
+    def add_training(self, training: int, true: np.ndarray) -> None:
+        """Add a block of the true features of a training set, unless independent images are the reference."""
+        if self._independent is None:
+            self._references[training].add(true)
+
+    def add_decoded(self, training: int, target: int, values: np.ndarray, mean: np.ndarray) -> None:
+        """Add a block of decoded features and of the training mean of its units."""
+        self._plain[training][target].add(values)
+        self._residual[training][target].add(values - mean)
+
+    def columns(self, training: int, target: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sizes (n_rows, 5) of decoded rows, and of the reference (2,)."""
+        table = size_table(self._plain[training][target], self._residual[training][target])
+        reference = reference_sizes(self._references[training])
+        return np.stack([table[name] for name in SIZES], axis=1), np.array([reference[name] for name in REFERENCES])
 
 
 def _fit(samples: Samples, fold: Fold, ridge: RidgeSettings, device: torch.device) -> tuple[list[str], RidgeDecoder]:
@@ -136,10 +184,14 @@ class _FeatureRows:
 
     def __enter__(self) -> "_FeatureRows":
         self._files = [open_h5(path) for path in self._paths.values()]
+        self._names = {
+            stimulus_set: [name.decode() for name in file["features_rows"][:]]
+            for stimulus_set, file in zip(self._paths, self._files, strict=True)
+        }
         self._where: dict[str, tuple[int, int]] = {}
-        for number, file in enumerate(self._files):
-            for position, name in enumerate(file["features_rows"][:]):
-                self._where[name.decode()] = (number, position)
+        for number, names in enumerate(self._names.values()):
+            for position, name in enumerate(names):
+                self._where[name] = (number, position)
         first = self._files[0]["features"]
         self.shape = first.shape[1:]
         self.attributes = dict(first.attrs)
@@ -148,6 +200,10 @@ class _FeatureRows:
     def __exit__(self, *_: object) -> None:
         for file in self._files:
             file.close()
+
+    def names(self, stimulus_set: str) -> list[str]:
+        """Return the stimuli of a set."""
+        return self._names[stimulus_set]
 
     def blocks(self) -> Iterator[slice]:
         """Yield slices of the first unit axis; fully connected layers come in one piece."""

@@ -1,4 +1,8 @@
-"""Estimated head motion of simulated subjects against the motion that was simulated."""
+"""Estimated head motion of simulated subjects against the motion that was simulated.
+
+The head moves while a volume is taken, slice by slice. The estimate, one pose per volume, is held against the true pose
+at mid-volume, relative to that of the reference volume.
+"""
 
 import re
 from pathlib import Path
@@ -9,7 +13,7 @@ import pandas as pd
 
 from fmri2image.core.arrays import read_array
 from fmri2image.core.geometry import PARAMETERS, grid_centre, rigid_matrix, rigid_parameters
-from fmri2image.preprocess.tables import read_motion
+from fmri2image.preprocess.tables import framewise_displacement, read_motion
 
 
 def motion_error(
@@ -22,9 +26,9 @@ def motion_error(
     estimated : array of shape (n_volumes, 6)
         Motion of each volume relative to the reference, mm and radians, about `centre`.
     poses : array of shape (n_volumes, 4, 4)
-        True poses (brain to scanner).
+        True poses (brain to scanner) at mid-volume.
     reference_pose : array of shape (4, 4)
-        True pose of the reference volume.
+        True pose of the reference volume at its mid-volume.
     centre : array of shape (3,)
         mm.
 
@@ -45,6 +49,17 @@ def rms(error: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt((error[:, :3] ** 2).mean())), float(np.sqrt((error[:, 3:] ** 2).mean()))
 
 
+def framewise_error(estimated: np.ndarray, poses: np.ndarray, reference_pose: np.ndarray, centre: np.ndarray) -> float:
+    """Return the root mean square error of framewise displacement (mm) over the volumes after the first.
+
+    Parameters as for `motion_error`. Framewise displacement is that of `preprocess.tables` (Power et al. 2012), for the
+    estimate and for the true motion about the same centre.
+    """
+    true = rigid_parameters(poses @ np.linalg.inv(reference_pose), centre)
+    error = framewise_displacement(estimated)[1:] - framewise_displacement(true)[1:]
+    return float(np.sqrt((error**2).mean())) if len(error) else 0.0
+
+
 def score_runs(subject: str, motion: list[str], reference: str, truth: str) -> pd.DataFrame:
     """Compare the motion tables of a subject with the simulated poses.
 
@@ -56,13 +71,14 @@ def score_runs(subject: str, motion: list[str], reference: str, truth: str) -> p
     reference : path
         The reference volume, about whose centre the parameters turn.
     truth : path
-        Simulated poses, array ``pose_ses-…_run-…`` (n_volumes, 4, 4) per run; motion tables lack the volumes dropped at
-        the start of a run.
+        Simulated poses at mid-volume, array ``pose_ses-…_run-…`` (n_volumes, 4, 4) per run; motion tables lack the
+        volumes dropped at the start of a run.
 
     Returns
     -------
     table : DataFrame
-        One row per run: ``rms_translation`` (mm), ``rms_rotation`` (degrees), ``largest_translation`` simulated (mm).
+        One row per run: ``rms_translation`` (mm), ``rms_rotation`` (degrees), ``rms_framewise`` (mm, of framewise
+        displacement), then simulated: ``largest_translation`` (mm), ``largest_rotation`` (degrees).
     """
     image = nibabel.load(reference)
     centre = grid_centre(image.shape, image.affine)
@@ -84,6 +100,7 @@ def score_runs(subject: str, motion: list[str], reference: str, truth: str) -> p
                 "n_volumes": len(estimated),
                 "rms_translation": translation,
                 "rms_rotation": rotation,
+                "rms_framewise": framewise_error(estimated, kept, reference_pose, centre),
                 "largest_translation": float(np.abs(moved[:, :3]).max()),
                 "largest_rotation": float(np.degrees(np.abs(moved[:, 3:]).max())),
             }

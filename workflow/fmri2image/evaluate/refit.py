@@ -6,6 +6,7 @@ away from the stimulus that was left out. Exchanging labels afterwards misses th
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +17,16 @@ from fmri2image.core.samples import Samples
 from fmri2image.core.seeds import generator_for
 from fmri2image.core.splits import folds, permute_responses, stimulus_of, test_rows
 from fmri2image.decode.decoded import FeaturesInMemory
-from fmri2image.decode.norm import correction_scale, layer_size
+from fmri2image.decode.norm import (
+    REFERENCES,
+    SIZES,
+    RowSizes,
+    correct,
+    factors,
+    needs_centre,
+    reference_sizes,
+    size_table,
+)
 from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
 from fmri2image.evaluate.identification import IDENTIFICATIONS, win_matrix
 from fmri2image.evaluate.similarity import SIMILARITIES
@@ -31,6 +41,7 @@ def permuted_scores(
     features: Mapping[str, LabelledArray] | None,
     settings: Mapping,
     device: torch.device,
+    reference: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Iterator[tuple[int, str, float]]:
     """Yield the mean identification of every permutation.
 
@@ -42,8 +53,11 @@ def permuted_scores(
     features : mapping from layer to LabelledArray, or None
         True features, for methods that take decoded ones.
     settings : mapping
-        ``method``, ``options``, ``split``, ``decoder``, ``similarities``, ``permutations``, ``seed``.
+        ``method``, ``options``, ``split``, ``decoder``, ``norm_correction``, ``similarities``, ``permutations``,
+        ``seed``.
     device : torch.device
+    reference : mapping from layer to sizes of independent images' features, optional
+        Reference of the norm correction; without it, the training stimuli of every fold.
 
     Yields
     ------
@@ -54,7 +68,7 @@ def permuted_scores(
     for permutation in range(settings["permutations"]):
         generator = generator_for(settings["seed"], "permute training pairs", permutation)
         permuted = permute_responses(samples, settings["split"]["stimuli"], generator)
-        images = cross_validate(permuted, stimuli, features, settings, device)
+        images = cross_validate(permuted, stimuli, features, settings, device, reference)
         for similarity in settings["similarities"]:
             wins, own = wins_among(images, stimuli, similarity)
             for kind, derive in IDENTIFICATIONS.items():
@@ -68,12 +82,13 @@ def cross_validate(
     features: Mapping[str, LabelledArray] | None,
     settings: Mapping,
     device: torch.device,
+    reference: Mapping[str, Mapping[str, float]] | None = None,
 ) -> LabelledArray:
     """Train and test a method fold by fold in memory; return its images (n_rows, 3, height, width)."""
     method = load_method(settings["method"])
     split = settings["split"]
     if features is not None:
-        decoded = _decode(samples, features, settings, device)
+        decoded = _decode(samples, features, reference or {}, settings, device)
         return method.reconstruct(decoded, None, settings["options"], device).images
     parts = []
     for fold in folds(samples.trials, split):
@@ -90,14 +105,27 @@ def wins_among(images: LabelledArray, stimuli: LabelledArray, similarity: str) -
     return win_matrix(SIMILARITIES[similarity](resized, stimuli.values)), own
 
 
+@dataclass
+class _Part:
+    """Decoded features of one fold in one layer, and what the norm correction needs."""
+
+    values: np.ndarray
+    sizes: dict[str, np.ndarray]
+    reference: Mapping[str, float]
+    mean: np.ndarray
+
+
 def _decode(
-    samples: Samples, features: Mapping[str, LabelledArray], settings: Mapping, device: torch.device
+    samples: Samples,
+    features: Mapping[str, LabelledArray],
+    reference: Mapping[str, Mapping[str, float]],
+    settings: Mapping,
+    device: torch.device,
 ) -> FeaturesInMemory:
     decoder = settings["decoder"]
     ridge = RidgeSettings(decoder["alpha"], decoder["n_voxels"], decoder["chunk"])
-    kind = decoder["norm_correction"]
     rows: list[str] = []
-    values: dict[str, list[np.ndarray]] = {layer: [] for layer in features}
+    parts: dict[str, list[_Part]] = {layer: [] for layer in features}
     for fold in folds(samples.trials, settings["split"]):
         train = samples.select(trials=fold.train)
         names = [str(name) for name in train.trials["stimulus"]]
@@ -109,6 +137,27 @@ def _decode(
             true = array.take(seen).values
             (decoded,) = fitted.predict(true.reshape(len(true), -1), [responses])
             decoded = decoded.reshape(len(decoded), *true.shape[1:])
-            scale = correction_scale(layer_size(decoded, kind), float(layer_size(true, kind).mean()), kind)
-            values[layer].append(decoded * scale.reshape(-1, *[1] * (decoded.ndim - 1)).astype(np.float32))
-    return FeaturesInMemory({layer: LabelledArray(np.concatenate(parts), rows) for layer, parts in values.items()})
+            mean = true.mean(axis=0, dtype=np.float64).astype(np.float32)
+            sizes = size_table(_measured(decoded), _measured(decoded - mean))
+            parts[layer].append(_Part(decoded, sizes, reference.get(layer) or reference_sizes(_measured(true)), mean))
+    kind = settings["norm_correction"]
+    return FeaturesInMemory({layer: LabelledArray(_corrected(found, kind), rows) for layer, found in parts.items()})
+
+
+def _corrected(parts: list[_Part], kind: str) -> np.ndarray:
+    lengths = [len(part.values) for part in parts]
+    sizes = {name: np.concatenate([part.sizes[name] for part in parts]) for name in SIZES}
+    reference = {name: np.repeat([part.reference[name] for part in parts], lengths) for name in REFERENCES}
+    found = np.split(factors(kind, sizes, reference), np.cumsum(lengths)[:-1])
+    return np.concatenate(
+        [
+            correct(part.values, rows, part.mean if needs_centre(kind) else None)
+            for part, rows in zip(parts, found, strict=True)
+        ]
+    )
+
+
+def _measured(features: np.ndarray) -> RowSizes:
+    sizes = RowSizes(len(features))
+    sizes.add(features)
+    return sizes

@@ -1,6 +1,6 @@
-"""What all figures share: fonts, colours, the words for subjects and for simulated data."""
+"""What all figures share: sizes of a printed page, fonts, colours, the words for subjects and for simulated data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,20 +11,44 @@ from fmri2image.core.files import replacing
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, FAINT, BAND = "#222222", "#6b6b6b", "#d9d9d9"
+MM = 1 / 25.4  # inches
+PAGE_WIDTH = 180.0  # mm: two columns of a journal
+PRINT_DPI = 300
+CEILING = "true-features"
 CEILING_LABEL = "True features"
+CHANCE_LABEL = "chance (1st to 99th percentile of permutations)"
 TRANSDUCTIVE = "Transductive: the responses were scaled with statistics that include the test trials."
 SIMULATED = "Simulated data: a phantom, not evidence about brains."
+METRICS = {
+    "pixel_identification": "Pixel correlation",
+    "ssim_identification": "SSIM",
+    "feature_identification_squeezenet": "SqueezeNet features",
+    "feature_identification_efficientnet-lite0": "EfficientNet-Lite0 features",
+}
 matplotlib.rcParams.update(
     {
-        "font.size": 8,
+        "font.size": 7.5,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.titlesize": 8.5,
+        "axes.edgecolor": FAINT,
+        "axes.linewidth": 0.6,
+        "axes.titlesize": 8,
         "axes.titleweight": "bold",
+        "axes.labelcolor": INK,
+        "text.color": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
         "legend.frameon": False,
+        "pdf.fonttype": 42,
         "svg.fonttype": "none",
         "svg.hashsalt": "fmri2image",
-        "figure.dpi": 200,
+        "figure.dpi": PRINT_DPI,
     }
 )
 
@@ -32,6 +56,25 @@ matplotlib.rcParams.update(
 def subject_label(subject: str) -> str:
     """Return the words for a subject."""
     return f"Subject {subject}"
+
+
+def metric_label(metric: str) -> str:
+    """Return the words for the similarity behind an identification score."""
+    if metric in METRICS:
+        return METRICS[metric]
+    return metric.removeprefix("feature_identification_").removesuffix("_identification") + " features"
+
+
+def identification_metrics(names: Iterable[str]) -> list[str]:
+    """Return the pairwise identification metrics among `names`: known ones in fixed order, then other judges."""
+    present = set(names)
+    others = sorted(name for name in present - set(METRICS) if name.startswith("feature_identification_"))
+    return [name for name in METRICS if name in present] + others
+
+
+def seen_label(stimulus_set: str) -> str:
+    """Return what the subject did with the images of a set."""
+    return "Imagined" if stimulus_set == "imagery" else "Seen"
 
 
 def footnote(simulated: bool, transductive: bool, more: str = "") -> str:
@@ -44,10 +87,23 @@ def is_true(column: pd.Series) -> bool:
     return bool(column.astype(str).eq("True").any())
 
 
+def primary_rows(table: pd.DataFrame, primary: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of the primary method and area."""
+    return table[(table["method"] == primary["method"]) & (table["roi"] == primary["roi"])]
+
+
+def ceiling_of(table: pd.DataFrame, method: str, test: str, metric: str) -> float | None:
+    """Return the score of a method on true features, None where it has none."""
+    rows = table[
+        (table["method"] == method) & (table["test"] == test) & (table["metric"] == metric) & (table["roi"] == CEILING)
+    ]
+    return None if rows.empty else float(rows.iloc[0]["value"])
+
+
 def save(figure: plt.Figure, outputs: Sequence[str]) -> None:
     """Save a figure under several names, the format by the suffix; without a date, so that equal figures are equal files."""
+    without_date = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     for output in outputs:
-        metadata = {"Date": None} if Path(output).suffix == ".svg" else None
         with replacing(output) as partial:
-            figure.savefig(partial, metadata=metadata)
+            figure.savefig(partial, metadata=without_date.get(Path(output).suffix), dpi=PRINT_DPI, facecolor="white")
     plt.close(figure)

@@ -1,122 +1,242 @@
 """The first page: what was seen, what was reconstructed, how good it is beside chance and ceiling, what to distrust."""
 
-import base64
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from jinja2 import Environment
 
-from fmri2image.core.files import replacing
+from fmri2image.core.images import read_images, resize
 from fmri2image.core.tables import read_table
-from fmri2image.report.style import SIMULATED, TRANSDUCTIVE, is_true
+from fmri2image.report.detail import coarse_and_fine
+from fmri2image.report.facts import (
+    counted,
+    decimal,
+    distrust,
+    listing,
+    percent,
+    percent_range,
+    score_groups,
+    use_of_test_set,
+)
+from fmri2image.report.methods_text import methods_text
+from fmri2image.report.page_figures import page_figures
+from fmri2image.report.pages import render, settings_text
+from fmri2image.report.provenance import describe_sources, page_versions, read_made_with
+from fmri2image.report.recovery import recovery_lines
+from fmri2image.report.sheets import first_images
+from fmri2image.report.style import CEILING, SIMULATED, is_true, primary_rows, subject_label
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
-<style>
-body { font: 15px/1.5 Georgia, serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-h1, h2, th { font-family: Helvetica, Arial, sans-serif; } h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; font: 13px Helvetica, Arial, sans-serif; } td, th { padding: .25rem .7rem; text-align: right; }
-th { border-bottom: 1px solid #222; } td:first-child, th:first-child, td.text, th.text { text-align: left; }
-tr.primary { background: #eef5fb; } .note { border-left: 4px solid #d55e00; padding: .4rem .9rem; background: #fdf4ee; }
-img { max-width: 100%; } figcaption { font-size: 13px; color: #555; }
-</style></head><body>
-<h1>{{ title }}</h1>
-{% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
-<h2>Pairwise identification</h2>
-<p>How often a reconstruction is more like its own stimulus than like another stimulus of the same image set. Chance is the
-permutation distribution of the same split (mean and 99th percentile); the ceiling is the same method on true features.
-The primary setting, fixed beforehand, is shaded.</p>
-<table><tr><th>Subject</th><th class="text">Method</th><th class="text">Area</th><th class="text">Test</th><th class="text">Similarity</th>
-<th>Score</th><th>Chance</th><th>99th pct.</th><th>p</th><th>Ceiling</th></tr>
-{% for row in rows %}<tr{% if row.primary %} class="primary"{% endif %}><td>{{ row.subject }}</td><td class="text">{{ row.method }}</td>
-<td class="text">{{ row.roi }}</td><td class="text">{{ row.test }}</td><td class="text">{{ row.similarity }}</td><td>{{ row.value }}</td>
-<td>{{ row.chance }}</td><td>{{ row.p99 }}</td><td>{{ row.p }}</td><td>{{ row.ceiling }}</td></tr>
-{% endfor %}</table>
-{% if accuracy %}<h2>Feature decoding</h2>
-<p>Correlation of decoded with true features over the stimuli of a test, averaged over units and layers.</p>
-<table><tr><th>Area</th>{% for test in tests %}<th>{{ test }}</th>{% endfor %}</tr>
-{% for roi, values in accuracy.items() %}<tr><td>{{ roi }}</td>{% for value in values %}<td>{{ value }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
-{% if motion %}<h2>Motion correction against the simulated motion</h2>
-<p>Root mean square error over all runs: {{ motion }}</p>{% endif %}
-<h2>Images</h2>
-{% for sheet in sheets %}<figure><img alt="{{ sheet.name }}" src="data:image/png;base64,{{ sheet.data }}">
-<figcaption>{{ sheet.name }}: seen stimuli above reconstructions, raw pixel values.</figcaption></figure>{% endfor %}
-</body></html>
-"""
+NO_TRUTH = "These are measured data: nothing is known of the true motion or the true responses, so there is nothing to compare."
 
 
-def write_summary(
-    identification: str,
-    motion: Sequence[str],
-    accuracy: Sequence[str],
-    sheets: Sequence[str],
-    output: str,
-    settings: Mapping,
-) -> None:
-    """Write the summary page; every number is read from the tables.
+def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Mapping, code: Mapping[str, str]) -> None:
+    """Write the first page; every number is read from files.
 
     Parameters
     ----------
-    identification : path
-    motion, accuracy : sequences with one path or none
-    sheets : sequence of path
-        Image sheets, embedded.
+    inputs : mapping from name to paths
+        One path each: ``identification``, ``scores``, ``examples``, ``identification_figure``. Any number, also none:
+        ``accuracy``, ``motion``, ``recovery``, ``responses``, ``methods_figure``, ``decoding_figure``, ``norm_figure``,
+        ``quality``, ``sheets``, ``images`` and ``stimuli`` (of the primary setting).
     output : path
     settings : mapping
-        ``title``, ``simulated``, ``primary``.
+        ``title``, ``dataset``, ``simulated``, ``primary``, ``stimulus_sets`` (primary test to set), ``config``.
+    code : mapping from module to digest
+        Of the code that writes this page.
     """
-    table = read_table(identification, subject=str)
-    transductive = is_true(table["transductive"])
-    notes = [SIMULATED] if settings["simulated"] else []
-    if transductive:
-        notes.append(TRANSDUCTIVE)
-    rows = [_row(row, table, settings["primary"]) for row in table.dropna(subset=["subject"]).itertuples()]
-    context = {"title": settings["title"], "notes": notes, "rows": rows, "accuracy": {}, "tests": [], "motion": ""}
-    if accuracy:
-        decoded = read_table(accuracy[0], subject=str)
-        units = decoded[decoded["metric"] == "unit_correlation"]
-        context["tests"] = list(dict.fromkeys(units["test"]))
-        means = units.pivot_table(index="roi", columns="test", values="value")[context["tests"]]
-        context["accuracy"] = {roi: [_number(v) for v in values] for roi, values in zip(means.index, means.to_numpy())}  # noqa: B905
-    if motion:
-        errors = motion_errors(read_table(motion[0], subject=str))
-        context["motion"] = "; ".join(f"subject {s}: {t:.3f} mm, {r:.3f}°" for s, t, r in errors.itertuples())
-    context["sheets"] = [
-        {"name": Path(path).stem.removeprefix("images_"), "data": base64.b64encode(Path(path).read_bytes()).decode()}
-        for path in sheets
-    ]
-    with replacing(output) as partial:
-        partial.write_text(Environment(autoescape=True).from_string(PAGE).render(context), encoding="utf-8")
-
-
-def motion_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the RMS motion error of every subject over all its volumes: translation (mm), rotation (degrees)."""
-    squares = table.assign(
-        translation=table["rms_translation"] ** 2 * table["n_volumes"],
-        rotation=table["rms_rotation"] ** 2 * table["n_volumes"],
-    )
-    sums = squares.groupby("subject")[["translation", "rotation", "n_volumes"]].sum()
-    return (sums[["translation", "rotation"]].div(sums["n_volumes"], axis=0)) ** 0.5
-
-
-def _row(row: object, table: pd.DataFrame, primary: Mapping) -> dict[str, object]:
-    same = (table["method"] == row.method) & (table["test"] == row.test) & (table["metric"] == row.metric)
-    ceiling = table[same & (table["roi"] == "true-features")]
-    return {
-        "subject": row.subject,
-        "method": row.method,
-        "roi": row.roi,
-        "test": row.test,
-        "similarity": row.metric.removesuffix("_identification"),
-        "value": f"{100 * row.value:.1f} %",
-        "chance": f"{100 * row.chance:.1f} %",
-        "p99": f"{100 * row.chance_p99:.1f} %",
-        "p": f"{row.p_value:.4f}",
-        "ceiling": "" if ceiling.empty else f"{100 * ceiling.iloc[0]['value']:.1f} %",
-        "primary": row.method == primary["method"] and row.roi == primary["roi"],
+    table = read_table(inputs["identification"][0], subject=str)
+    scores = read_table(inputs["scores"][0], subject=str)
+    responses = pd.concat([read_table(path, subject=str) for path in inputs["responses"]], ignore_index=True)
+    accuracy = read_table(inputs["accuracy"][0], subject=str) if inputs["accuracy"] else None
+    subjects = sorted(table["subject"].dropna().unique())
+    figures, tables = itertools.count(1), itertools.count(2)
+    drawn = page_figures(inputs, settings, figures)
+    flagged = {Path(inputs["identification"][0]).name: table}
+    if accuracy is not None:
+        flagged[Path(inputs["accuracy"][0]).name] = accuracy
+    made, modules = read_made_with(inputs["images"])
+    sources = describe_sources(itertools.chain.from_iterable(inputs.values()), settings["dataset"])
+    imagery = "imagery" in settings["stimulus_sets"].values()
+    context = {
+        **{key: settings[key] for key in ("title", "dataset", "simulated", "primary", "config")},
+        "subjects": subjects,
+        "transductive": is_true(table["transductive"]),
+        "verb": "seen and imagined" if imagery else "seen",
+        "abstract": _abstract(table, responses, settings),
+        "groups": score_groups(table, settings["primary"]),
+        "notes": distrust(table, scores, responses, image_detail(inputs, settings), settings),
+        "test_set": use_of_test_set(flagged),
+        "trained_on": _trained_on(settings["config"]),
+        "compares_methods": bool(inputs["methods_figure"]),
+        "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables)),
+        "recovery": _recovery(inputs["recovery"], subjects, settings["primary"]["roi"], tables),
+        "no_truth": NO_TRUTH,
+        "data": _data(responses, subjects, settings["primary"]["roi"], next(tables)),
+        "subject_links": [{"href": f"subjects/sub-{s}.html", "words": subject_label(s)} for s in subjects],
+        "tables": {
+            "identification": inputs["identification"][0],
+            "accuracy": "".join(inputs["accuracy"][:1]),
+            "recovery": "".join(inputs["recovery"][:1]),
+            "responses": f"results/{settings['dataset']}/subjects/*_responses.tsv",
+        },
+        **drawn,
+        "methods": methods_text(settings["config"]),
+        "sources": [source for source in sources if not source.path.endswith(".h5")],
+        "array_sources": [source for source in sources if source.path.endswith(".h5")],
+        "software": [
+            {"package": name, "made": made.get(name, "–"), "page": page.get(name, "–")}
+            for page in [page_versions()]
+            for name in dict.fromkeys([*made, *page])
+        ],
+        "code": modules,
+        "page_code": code,
+        "settings_yaml": settings_text(settings["config"]),
+        "simulated_note": SIMULATED,
     }
+    context["contents"] = _contents(context)
+    render("summary.html.j2", output, context)
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("0.", ".", 1)
+def image_detail(inputs: Mapping[str, Sequence[str]], settings: Mapping) -> dict[str, tuple[float, float]]:
+    """Return, per test, how well the coarse and the fine part of the primary setting's images come back, mean of subjects."""
+    found = {}
+    stimuli = {Path(path).stem: path for path in inputs["stimuli"]}
+    for test, stimulus_set in settings["stimulus_sets"].items():
+        seen = read_images(stimuli[stimulus_set])
+        parts = []
+        for path in inputs["images"]:
+            if not Path(path).stem.endswith(f"_{test}") or Path(path).stem.startswith(CEILING):
+                continue
+            made = first_images(path)
+            images = np.stack([image.transpose(2, 0, 1) for image in made.values()])
+            resized = resize(images.astype(np.float32), seen.values.shape[-1]).transpose(0, 2, 3, 1)
+            originals = seen.take(list(made), "A reconstruction").values.transpose(0, 2, 3, 1)
+            parts.append(coarse_and_fine(resized, originals))
+        if parts:
+            found[test] = tuple(float(np.mean(column)) for column in zip(*parts, strict=True))
+    return found
+
+
+def _abstract(table: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) -> list[str]:
+    subjects = responses["subject"].nunique()
+    people = counted(subjects, "subject")
+    if settings["simulated"]:
+        origin = f"Everything here is simulated: {people} that {'does' if subjects == 1 else 'do'} not exist, scanned by a simulator"
+    else:
+        origin = f"{people.capitalize()} of the study {settings['dataset']}, measured data"
+    sets = []
+    for name, rows in responses.groupby("stimulus_set", sort=False):
+        trials = _span(rows["n_trials"])
+        sets.append(f"{name} ({int(rows['n_stimuli'].max())} images, {trials} trials per subject)")
+    sentences = [f"{origin}. Image sets: {listing(sets)}."]
+    mine = primary_rows(table, settings["primary"])
+    pixel = mine[mine["metric"] == "pixel_identification"]
+    results = [
+        f"{test} {percent_range(rows['value'])} % (chance {percent(rows['chance'].mean())} %, 99th percentile "
+        f"{percent(rows['chance_p99'].max())} %)"
+        for test, rows in pixel.groupby("test", sort=False)
+    ]
+    if results:
+        over = " (least to most over subjects)" if subjects > 1 else ""
+        sentences.append(
+            f"Method {settings['primary']['method']} rebuilt the images from area {settings['primary']['roi']}. Pairwise "
+            f"identification by pixel correlation{over}: {'; '.join(results)}."
+        )
+    return sentences
+
+
+def _trained_on(config: Mapping) -> str:
+    """Say where what is fitted comes from, and which steps work within a run without labels."""
+    tests = config["tests"].values()
+    trained = list(dict.fromkeys(test["training"] for test in tests if "training" in test))
+    parts = (
+        [f"Decoders, choice of voxels and scaling were fitted on the image set {listing(trained)}."] if trained else []
+    )
+    left_out = list(dict.fromkeys(test["leave_out"] for test in tests if "leave_out" in test))
+    if left_out:
+        parts.append(f"Cross-validated tests were fitted without the {' or '.join(left_out)} that was tested.")
+    references = {d.get("norm_reference") for d in config["decode"]["decoders"].values()} - {None, "training"}
+    if references:
+        parts.append(
+            f"The size of true features was taken from the independent images of the set {listing(sorted(references))}."
+        )
+    within = [
+        words
+        for key, words in (
+            ("linear_trend", "trend"),
+            ("motion_regression", "motion regression"),
+            ("percent_signal", "per cent change from initial rest"),
+            ("despike_threshold", "clipping"),
+        )
+        if config["samples"].get(key)
+    ]
+    if within:
+        parts.append(f"Cleaning ({listing(within)}) works within each run, also of the test, and knows no labels.")
+    return " ".join(parts)
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _accuracy(table: pd.DataFrame, number: int) -> dict:
+    units = table[table["metric"] == "unit_correlation"]
+    tests = list(dict.fromkeys(units["test"]))
+    means = units.groupby(["roi", "test", "subject"])["value"].mean()
+    present = set(means.index.droplevel("subject"))
+    rows = []
+    for roi in dict.fromkeys(units["roi"]):
+        cells = []
+        for test in tests:
+            values = means.loc[roi, test] if (roi, test) in present else None
+            span = "" if values is None or len(values) < 2 else f" ({decimal(values.min())}–{decimal(values.max())})"
+            cells.append("–" if values is None else decimal(values.mean()) + span)
+        rows.append((roi, cells))
+    return {"number": number, "tests": tests, "rows": rows}
+
+
+def _recovery(files: Sequence[str], subjects: Sequence[str], roi: str, numbers: itertools.count) -> dict | None:
+    if not files:
+        return None
+    return {**recovery_lines(read_table(files[0], subject=str), subjects, roi), "number": next(numbers)}
+
+
+def _data(responses: pd.DataFrame, subjects: Sequence[str], roi: str, number: int) -> dict:
+    mine = responses[responses["roi"] == roi]
+    voxels = mine.groupby("subject")["n_voxels"].first()
+    rows = []
+    for name, here in mine.groupby("stimulus_set", sort=False):
+        low, high = int(here["fewest_repeats"].min()), int(here["most_repeats"].max())
+        reliability = here.set_index("subject")["reliability"]
+        rows.append(
+            {
+                "set": name,
+                "stimuli": int(here["n_stimuli"].max()),
+                "repeats": str(low) if low == high else f"{low}–{high}",
+                "reliability": [decimal(reliability.get(subject)) for subject in subjects],
+            }
+        )
+    voxel_counts = listing([f"{voxels[subject]:,}" for subject in subjects if subject in voxels])
+    return {"number": number, "rows": rows, "voxels": f"{voxel_counts} voxels"}
+
+
+def _contents(context: Mapping) -> list[tuple[str, str]]:
+    entries = [
+        ("images", "Images", True),
+        ("scores", "Scores", True),
+        ("distrust", "What to distrust", True),
+        ("test-set", "Use of the test set", True),
+        ("identification", "Identification", True),
+        ("decoding", "Feature decoding", context["accuracy"]),
+        ("recovery", "Recovery", True),
+        ("norm", "Norm correction", context["norm_figures"]),
+        ("data", "Data", True),
+        ("sheets", "All images", True),
+        ("methods", "Methods", True),
+        ("provenance", "Provenance", True),
+        ("settings", "Settings", True),
+    ]
+    return [(anchor, words) for anchor, words, present in entries if present]

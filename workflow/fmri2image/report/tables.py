@@ -1,11 +1,12 @@
 """The tables for people: identification, feature decoding, motion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from fmri2image.core.tables import read_table, write_table
+from fmri2image.evaluate.recovery.table import MEASURES, RECOVERY_COLUMNS
 from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
 
 ACCURACY_COLUMNS = {
@@ -34,6 +35,7 @@ MOTION_COLUMNS = {
     "n_volumes": "Volumes after dropping the start of the run",
     "rms_translation": "Root mean square error of the estimated translation, mm",
     "rms_rotation": "Root mean square error of the estimated rotation, degrees",
+    "rms_framewise": "Root mean square error of the framewise displacement (Power et al. 2012), mm",
     "largest_translation": "Largest simulated translation from the reference, mm",
     "largest_rotation": "Largest simulated rotation from the reference, degrees",
 }
@@ -47,6 +49,7 @@ def gather(
     long_table: str,
     outputs: list[str],
     settings: Mapping,
+    recovery: Sequence[str] = (),
 ) -> None:
     """Concatenate the tables of all jobs and write them with descriptions of their columns.
 
@@ -56,19 +59,24 @@ def gather(
     long_table : path
         All scores, one row each.
     outputs : list of path
-        ``identification.tsv``, ``decoding_accuracy.tsv``, ``motion.tsv``; those that the study has.
+        ``identification.tsv``, ``decoding_accuracy.tsv``, ``motion.tsv``, ``recovery.tsv``; those that the study has.
     settings : mapping
         ``simulated``.
+    recovery : sequence of path
+        Recovery tables of simulated subjects.
     """
     write_table(long_table, _join(scores)[list(SCORE_COLUMNS)])
     content = {
         "identification": (permutations, PERMUTATION_COLUMNS),
         "decoding_accuracy": (accuracy, ACCURACY_COLUMNS),
         "motion": (motion, MOTION_COLUMNS),
+        "recovery": (list(recovery), RECOVERY_COLUMNS),
     }
+    definitions = {"recovery": {"measures": {name: measure.definition for name, measure in MEASURES.items()}}}
     for output in outputs:
         files, columns = content[Path(output).stem]
-        write_table(output, _join(files)[list(columns)], columns, simulated=settings["simulated"])
+        about = definitions.get(Path(output).stem, {})
+        write_table(output, _join(files)[list(columns)], columns, simulated=settings["simulated"], **about)
 
 
 def _join(files: list[str]) -> pd.DataFrame:

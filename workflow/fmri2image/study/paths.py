@@ -1,5 +1,6 @@
 """Where a study's files lie, and which of them a whole run makes."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -29,31 +30,32 @@ class Paths:
         self.decoders: dict[str, dict] = config["decode"]["decoders"]
         self.methods: dict[str, dict] = config["reconstruct"]["methods"]
         self.analyses: list[dict] = config["analyses"]
+        self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
         self.simulated: bool = config["acquire"]["source"] == "simulate"
 
     # Raw and preprocessed ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def runs(self) -> list[dict[str, str]]:
-        """One entry per run of every subject: session, task, run, stimulus_set (the simulated subjects share a paradigm)."""
+    def runs(self) -> dict[str, list[dict[str, str]]]:
+        """From subject to its runs, each with session, task, run and stimulus_set; empty without raw data."""
         if not self.simulated:
-            return []
-        columns = ["session", "task", "run", "stimulus_set"]
-        return paradigm.run_table(self.config["acquire"]["simulate"])[columns].to_dict("records")
+            return {}
+        settings, columns = self.config["acquire"]["simulate"], ["session", "task", "run", "stimulus_set"]
+        return {s: paradigm.run_table(settings, s)[columns].to_dict("records") for s in self.subjects}
 
-    def raw_files(self) -> list[str]:
-        """Return the pattern of every raw file of a subject."""
-        return [
-            f"{self.root}/bids/{file}" for file in paradigm.bids_files("{subject}", self.config["acquire"]["simulate"])
-        ]
+    def raw_files(self, subject: str) -> list[str]:
+        """Return every raw file of a subject."""
+        files = paradigm.bids_files(subject, self.config["acquire"]["simulate"])
+        return [f"{self.root}/bids/{file}" for file in files]
 
     def dataset_files(self) -> list[str]:
         """Return the files of the raw dataset that belong to no subject."""
-        return [f"{self.root}/bids/{file}" for file in paradigm.dataset_files()]
+        files = paradigm.dataset_files(self.config["acquire"]["simulate"])
+        return [f"{self.root}/bids/{file}" for file in files]
 
     def run_path(self, folder: str, suffix: str) -> str:
-        """Return the pattern of a run's file, with the wildcards dataset, subject, session and run.
+        """Return the pattern of a run's file, with the wildcards dataset, subject, session, task and run.
 
         Parameters
         ----------
@@ -61,14 +63,19 @@ class Paths:
         suffix : str
             For example ``bold.nii.gz``.
         """
-        task = self.runs[0]["task"]
-        name = f"sub-{{subject}}_ses-{{session}}_task-{task}_run-{{run}}_{suffix}"
+        name = f"sub-{{subject}}_ses-{{session}}_task-{{task}}_run-{{run}}_{suffix}"
         return f"results/{{dataset}}/{folder}/sub-{{subject}}/ses-{{session}}/func/{name}"
 
-    def run_files(self, suffix: str, folder: str = "preprocess") -> list[str]:
-        """Return the pattern (with ``{subject}``) of one file of every run, in the order of `runs`."""
-        pattern = self.run_path(folder, suffix).replace("{dataset}", self.dataset) if self.runs else ""
-        return [pattern.replace("{session}", run["session"]).replace("{run}", run["run"]) for run in self.runs]
+    def run_files(self, subject: str, suffix: str, folder: str = "preprocess") -> list[str]:
+        """Return one file of every run of a subject, in the order of `runs`."""
+        pattern = self.run_path(folder, suffix)
+        return [pattern.format(dataset=self.dataset, subject=subject, **run) for run in self.runs[subject]]
+
+    def sidecar_path(self) -> str:
+        """Return the pattern of the JSON sidecar of a run's raw BOLD; in ds001246 one file serves all runs of a task."""
+        if paradigm.dialect(self.config["acquire"]["simulate"]) == "ds001246":
+            return "results/{dataset}/bids/task-{task}_bold.json"
+        return self.run_path("bids", "bold.json")
 
     def mask_files(self) -> list[str]:
         """Return the patterns of a subject's mask files."""
@@ -79,10 +86,22 @@ class Paths:
         """Return the pattern of the T1-weighted image."""
         return f"{self.root}/bids/{paradigm.t1w_stem('{subject}')}.nii.gz"
 
-    def inplane_file(self) -> str:
-        """Return the pattern of the in-plane T2-weighted image of the session that holds the reference run."""
-        session = self.runs[0]["session"] if self.runs else ""
-        return f"{self.root}/bids/{paradigm.inplane_stem('{subject}', session)}.nii.gz"
+    def inplane_file(self, subject: str) -> str:
+        """Return the in-plane T2-weighted image of the session that holds a subject's reference run, its first."""
+        return f"{self.root}/bids/{paradigm.inplane_stem(subject, self.runs[subject][0]['session'])}.nii.gz"
+
+    def reference_run(self, subject: str) -> dict[str, str]:
+        """Return the files of a subject's first run, whose mean is the reference of the motion correction."""
+        run = {"dataset": self.dataset, "subject": subject, **self.runs[subject][0]}
+        return {
+            "bold": self.run_path("bids", "bold.nii.gz").format(**run),
+            "sidecar": self.sidecar_path().format(**run),
+        }
+
+    def scanned_sets(self) -> list[str]:
+        """Return the image sets that simulated subjects are shown; the others only serve as independent images."""
+        shown = self.config["acquire"].get("simulate", {}).get("stimulus_sets", self.stimulus_sets)
+        return [name for name in self.stimulus_sets if name in shown]
 
     # Features and decoded features ------------------------------------------------------------------------------------
 
@@ -110,9 +129,11 @@ class Paths:
 
     def sources(self, method: str, test: str) -> list[str]:
         """Return the sources of reconstructions: ``sub-…_roi-…`` per subject and area, and the true-feature ceiling."""
-        rois = [roi for row in self.analyses if row["method"] == method and test in row["tests"] for roi in row["rois"]]
-        found = [f"sub-{subject}_roi-{roi}" for roi in dict.fromkeys(rois) for subject in self.subjects]
-        return [*found, TRUE_FEATURES] if self.network_of(method) else found
+        rows = [row for row in self.analyses if row["method"] == method and test in row["tests"]]
+        rois = dict.fromkeys(roi for row in rows for roi in row["rois"])
+        found = [f"sub-{subject}_roi-{roi}" for roi in rois for subject in self.subjects]
+        ceiling = self.network_of(method) and any(row.get("ceiling", True) for row in rows)
+        return [*found, TRUE_FEATURES] if ceiling else found
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -121,11 +142,25 @@ class Paths:
 
     def score_files(self, suffix: str) -> list[str]:
         """Return the score (``scores``) or permutation (``permutations``) tables of all reconstructions."""
-        return [
+        own = [
             f"{self.root}/evaluate/images/{method}/{source}_{test}_{suffix}.tsv"
             for method, test in self.pairs
             for source in self.sources(method, test)
         ]
+        return [*own, *self.judge_files(suffix)]
+
+    def judge_files(self, suffix: str) -> list[str]:
+        """Return the tables of the judges; they take held-out tests only, and no mere variant of the norm correction."""
+        return [
+            f"{self.root}/evaluate/judges/{judge}/{method}_{test}_{suffix}.tsv"
+            for judge in self.judges
+            for method, test in self.pairs
+            if "leave_out" not in self.tests[test] and method not in self.compared_only
+        ]
+
+    def judge_weights(self, network: str) -> str:
+        """Return the converted weights of a judge's network; all studies share them."""
+        return f"resources/downloaded/judges/{network}.safetensors"
 
     @cached_property
     def decoded(self) -> list[tuple[str, str]]:
@@ -150,29 +185,126 @@ class Paths:
         """Return the tables of motion error; none where the true motion is unknown."""
         return [f"{self.root}/evaluate/motion/sub-{subject}_motion.tsv" for subject in self.subjects if self.runs]
 
+    def norm_variants(self) -> list[str]:
+        """Return the methods that differ from the primary one in nothing but the norm correction, and it; none if alone.
+
+        They are compared on the primary area and on the first test that they share.
+        """
+        primary = self.config["report"]["primary"]
+        chosen = self.methods[primary["method"]]
+        if "norm_correction" not in chosen:
+            return []
+        rows = [row for row in self.analyses if primary["roi"] in row["rois"] and self.norm_test() in row["tests"]]
+        analysed = {row["method"] for row in rows}
+        alike = {
+            name
+            for name, entry in self.methods.items()
+            if {**entry, "norm_correction": None} == {**chosen, "norm_correction": None}
+        }
+        found = [name for name in self.methods if name in alike & analysed]
+        return found if len(found) > 1 else []
+
+    @cached_property
+    def compared_only(self) -> set[str]:
+        """Methods that are there to be compared with the primary one in the figure of norm corrections."""
+        return set(self.norm_variants()) - {self.config["report"]["primary"]["method"]}
+
+    def norm_test(self) -> str:
+        """Return the test on which norm corrections are compared: the primary setting's first, if it has any."""
+        primary = self.config["report"]["primary"]
+        rows = [row for row in self.analyses if row["method"] == primary["method"] and primary["roi"] in row["rois"]]
+        return rows[0]["tests"][0] if rows else ""
+
+    def recovery_files(self) -> list[str]:
+        """Return the tables of recovery against truth; none where nothing was simulated."""
+        return [f"{self.root}/evaluate/recovery/sub-{subject}_recovery.tsv" for subject in self.subjects if self.runs]
+
     # What a run makes -------------------------------------------------------------------------------------------------
 
     def sheets(self) -> list[str]:
-        """Return the image sheets: one per method, area and test, all subjects below each other."""
+        """Return the image sheets: one per method, area and test, all subjects below each other.
+
+        Variants of the norm correction share a figure of their own.
+        """
         names = [
             f"{self.root}/figures/images_{row['method']}_roi-{roi}_{test}.png"
             for row in self.analyses
+            if row["method"] not in self.compared_only
             for roi in row["rois"]
             for test in row["tests"]
         ]
         return list(dict.fromkeys(names))
 
+    def sets_of(self, tests: Iterable[str]) -> dict[str, str]:
+        """Return the stimulus set of each of some tests."""
+        return {test: self.tests[test]["stimuli"] for test in tests}
+
+    def primary_tests(self) -> list[str]:
+        """Return the tests of the primary setting, in the order of the analyses."""
+        primary = self.config["report"]["primary"]
+        rows = [row for row in self.analyses if row["method"] == primary["method"] and primary["roi"] in row["rois"]]
+        return list(dict.fromkeys(test for row in rows for test in row["tests"]))
+
+    def primary_images(self) -> list[str]:
+        """Return the reconstructions of the primary setting: all tests, all subjects, and the true-feature ceiling."""
+        primary = self.config["report"]["primary"]
+        method, ending = primary["method"], f"_roi-{primary['roi']}"
+        return [
+            f"{self.root}/reconstruct/{method}/{source}_{test}.h5"
+            for test in self.primary_tests()
+            for source in self.sources(method, test)
+            if source == TRUE_FEATURES or source.endswith(ending)
+        ]
+
+    def subject_images(self, subject: str) -> list[str]:
+        """Return all reconstructions of a subject, those of the primary setting in the order of its tests."""
+        found = [
+            f"{self.root}/reconstruct/{method}/{source}_{test}.h5"
+            for method, test in self.pairs
+            for source in self.sources(method, test)
+            if source.startswith(f"sub-{subject}_")
+        ]
+        return list(dict.fromkeys(found))
+
+    def stimulus_files(self, tests: Iterable[str]) -> list[str]:
+        """Return the image files of the stimulus sets of some tests."""
+        return [f"{self.root}/stimuli/{name}.h5" for name in dict.fromkeys(self.sets_of(tests).values())]
+
+    def compared_methods(self) -> list[str]:
+        """Return the methods that run on the primary area, variants of the norm correction aside (they have a figure)."""
+        primary, variants = self.config["report"]["primary"], self.norm_variants()
+        names = dict.fromkeys(row["method"] for row in self.analyses if primary["roi"] in row["rois"])
+        return [name for name in names if name == primary["method"] or name not in variants]
+
+    def score_figures(self) -> dict[str, list[str]]:
+        """Return the figures of scores that the study has, by kind, as PNG."""
+        names = {
+            "methods": len(self.compared_methods()) > 1,
+            "decoding_accuracy": bool(self.decoded),
+            "norm_correction": bool(self.norm_variants()),
+        }
+        return {name: [f"{self.root}/figures/{name}.png"] * present for name, present in names.items()}
+
+    def quality_figures(self, subjects: Iterable[str]) -> list[str]:
+        """Return the figures of motion and coregistration; none without raw data."""
+        return [f"{self.root}/figures/sub-{subject}_preprocess.png" for subject in subjects if self.runs]
+
     def tables(self) -> list[str]:
         """Return the tables for people."""
-        names = ["identification", *(["decoding_accuracy"] if self.decoded else []), *(["motion"] if self.runs else [])]
+        simulated = ["motion", "recovery"] if self.runs else []
+        names = ["identification", *(["decoding_accuracy"] if self.decoded else []), *simulated]
         return [f"{self.root}/tables/{name}.tsv" for name in names]
 
     def final_outputs(self) -> list[str]:
         """Return everything that a whole run makes for people."""
-        figures = [f"{self.root}/figures/identification.svg", *self.sheets()]
+        figures = [f"{self.root}/figures/examples.png", f"{self.root}/figures/identification.svg", *self.sheets()]
+        figures += [path.replace(".png", ".svg") for path in self.score_figures()["methods"]]
         raw = self.dataset_files() if self.runs else []
         if self.decoded:
             figures.append(f"{self.root}/figures/decoding_accuracy.svg")
+        if self.norm_variants():
+            figures.append(f"{self.root}/figures/norm_correction.svg")
         if self.runs:
             figures += [f"{self.root}/figures/sub-{subject}_preprocess.png" for subject in self.subjects]
-        return [*raw, *self.tables(), *figures, f"{self.root}/summary.html"]
+        pages = [f"{self.root}/subjects/sub-{subject}.html" for subject in self.subjects]
+        return [*raw, *self.tables(), *figures, *pages, f"{self.root}/summary.html"]

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 # Name of a network → module that builds it with ``build(settings, weights_path)``. The module's name is put together
 # only when it is used, so that an edit to one network reruns that network alone (`core.digest.code_digest(also=...)`).
-NETWORKS = {"vgg19": "vgg", "vgg-small": "vgg"}
+NETWORKS = {
+    "vgg19": "vgg",
+    "vgg-small": "vgg",
+    "squeezenet1_1": "squeezenet",
+    "efficientnet-lite0": "efficientnet",
+}
 
 
 def network_module(name: str) -> str:

@@ -37,15 +37,14 @@ def read_weights(network: Network, path: str | Path) -> dict:
     Raises
     ------
     DataError
-        If the file cannot be read or its arrays are not those of the network.
+        If the file cannot be read, is not the one that its sidecar describes, or does not fit the network.
     """
     path = Path(path)
+    checksum = checked_sha256(path, network.name)
     try:
         with safe_open(path, framework="pt") as file:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             metadata = json.loads((file.metadata() or {}).get(KEY, "{}"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; it should hold the weights of network '{network.name}'.") from error
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} cannot be read as safetensors ({error}); fetch or train it again.") from error
     owner = metadata.get("network", network.name)
@@ -60,7 +59,29 @@ def read_weights(network: Network, path: str | Path) -> dict:
         )
         raise DataError(f"{path} does not fit network '{network.name}' as configured: {detail}.")
     network.load_state_dict({name: value.to(torch.float32) for name, value in stored.items()}, assign=True)
-    return {"weights": path.name, "weights_sha256": sha256(path)}
+    return {"weights": path.name, "weights_sha256": checksum}
+
+
+def checked_sha256(path: Path, network: str) -> str:
+    """Return the checksum of a weights file, which must be the one in the JSON sidecar where there is a sidecar.
+
+    Raises
+    ------
+    DataError
+        If the file does not exist, or is not the one that its sidecar describes.
+    """
+    try:
+        found = sha256(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; it should hold the weights of network '{network}'.") from error
+    sidecar = path.with_suffix(".json")
+    promised = json.loads(sidecar.read_text(encoding="utf-8")).get("sha256") if sidecar.is_file() else None
+    if promised not in (None, found):
+        raise DataError(
+            f"{path} has the SHA-256 checksum {found[:12]}…, but {sidecar} promises {promised[:12]}…: the file is damaged "
+            "or was exchanged; get it again (git checkout, or train it anew), or use weights without that sidecar."
+        )
+    return found
 
 
 def sha256(path: str | Path) -> str:

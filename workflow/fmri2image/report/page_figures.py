@@ -1,0 +1,129 @@
+"""The pictures of the first page: numbers, captions, and what they were made from."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from fmri2image.core.images import read_images
+from fmri2image.report.pages import SHEET_WIDTH, embed
+from fmri2image.report.style import CEILING, MM, PAGE_WIDTH, PRINT_DPI, subject_label
+
+SHEET_NAME = re.compile(r"images_(?P<method>.+)_roi-(?P<roi>[A-Za-z0-9]+)_(?P<test>[a-z]+)$")
+
+
+def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers: itertools.count) -> dict:
+    """Return the pictures of the first page with their captions, numbered in the order of the page.
+
+    Parameters
+    ----------
+    inputs, settings : mapping
+        As for `summary.write_summary`.
+    numbers : iterator of int
+
+    Returns
+    -------
+    figures : dict
+        ``examples`` (one), and lists: ``score_figures``, ``decoding_figures``, ``norm_figures``, ``quality_figures``,
+        ``sheets`` (of the primary setting), ``other_sheets``.
+    """
+    primary = settings["primary"]
+    setting = f"{primary['method']} on {primary['roi']}"
+
+    def figure(path: str, alt: str, caption: str, width: int | None = None, **more: object) -> dict:
+        number = next(numbers)
+        return {
+            "id": f"figure-{number}",
+            "label": f"Figure {number}",
+            "data": embed(path, width),
+            "alt": alt,
+            "caption": caption,
+            "source": f"File: {Path(path).name}.",
+            "half": False,
+            "share": _share(path),
+            "key": [],
+            **more,
+        }
+
+    ceiling = any(Path(path).stem.startswith(CEILING) for path in inputs["images"])
+    chance = "Grey: 1st to 99th percentile of each subject's permutation distribution." + (
+        " Black line: the same method on true features." * ceiling
+    )
+    last = " Last line: the ceiling, the same method on the true features of the images." * ceiling
+    tests = (settings["config"]["tests"][test] for test in settings["stimulus_sets"])
+    trials = " Of single trials the first of each stimulus is shown." * any(test["rows"] == "trial" for test in tests)
+    found = {
+        "examples": figure(
+            inputs["examples"][0],
+            f"Seen images above the reconstructions of every subject, {setting}",
+            f"Seen images (first line) and reconstructions of every subject, {setting}.{last} Images are spaced evenly in "
+            f"alphabetical order of their names; quality played no part.{trials} Raw pixel values, not stretched. All images "
+            "are shown below.",
+            SHEET_WIDTH,
+        ),
+        "score_figures": [
+            figure(
+                inputs["identification_figure"][0],
+                "Pairwise identification by similarity, test and area, beside chance and ceiling",
+                f"Pairwise identification of method {primary['method']} by area. Rows: similarity; columns: test, with n "
+                f"reconstructions. {chance}",
+            )
+        ],
+    }
+    found["score_figures"] += [
+        figure(
+            path,
+            "Pairwise identification by similarity, test and method, beside chance and ceiling",
+            f"Pairwise identification of all methods on area {primary['roi']}. {chance}",
+        )
+        for path in inputs["methods_figure"]
+    ]
+    found["decoding_figures"] = [
+        figure(
+            path,
+            "Correlation of decoded with true features by layer and area",
+            "Correlation of decoded with true features by layer; lines: mean of subjects, points: subjects. Grey: 1st to 99th "
+            "percentile of permutations, widest of areas and subjects.",
+        )
+        for path in inputs["decoding_figure"]
+    ]
+    found["norm_figures"] = [
+        figure(
+            path,
+            "Effect of each norm correction on images and scores",
+            f"What norm correction does to images and scores, area {primary['roi']}.",
+        )
+        for path in inputs["norm_figure"]
+    ]
+    found["quality_figures"] = [
+        figure(
+            path,
+            f"Head motion over all runs and alignment of EPI, T1w image and areas, {Path(path).stem.split('_')[0]}",
+            f"Motion and coregistration of {subject_label(Path(path).stem.split('_')[0].removeprefix('sub-')).lower()}.",
+            half=True,
+        )
+        for path in inputs["quality"]
+    ]
+    found["sheets"], found["other_sheets"] = [], []
+    names = {Path(path).stem: sorted(read_images(path).rows) for path in inputs["stimuli"]}
+    ordered = sorted(inputs["sheets"], key=lambda path: not _is_primary(path, primary))
+    for path in ordered:
+        parts = SHEET_NAME.match(Path(path).stem).groupdict()
+        words = f"{parts['method']}, {parts['roi']}, {parts['test']}"
+        target = found["sheets"] if _is_primary(path, primary) else found["other_sheets"]
+        key = names.get(settings["stimulus_sets"].get(parts["test"]), [])
+        target.append(figure(path, f"All images: {words}", f"All images: {words}.", SHEET_WIDTH, short=words, key=key))
+    return found
+
+
+def _share(path: str) -> int:
+    """Return the width of a figure as per cent of the page: what is 180 mm wide in print fills it."""
+    with Image.open(path) as image:
+        return min(100, round(100 * image.width / (PAGE_WIDTH * MM * PRINT_DPI)))
+
+
+def _is_primary(path: str, primary: Mapping[str, str]) -> bool:
+    parts = SHEET_NAME.match(Path(path).stem)
+    return (parts["method"], parts["roi"]) == (primary["method"], primary["roi"])

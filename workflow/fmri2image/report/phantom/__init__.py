@@ -1,0 +1,1 @@
+"""Figures that explain the simulated subjects, drawn from the files of the workflow alone."""

@@ -1,0 +1,26 @@
+"""The papers that the methods text cites."""
+
+REFERENCES = {
+    "shen2019": "Shen G, Horikawa T, Majima K, Kamitani Y. Deep image reconstruction from human brain activity. "
+    "PLOS Comput Biol 2019; 15: e1006633.",
+    "miyawaki2008": "Miyawaki Y, Uchida H, Yamashita O, Sato M, Morito Y, Tanabe HC, Sadato N, Kamitani Y. Visual image "
+    "reconstruction from human brain activity using a combination of multiscale local image decoders. "
+    "Neuron 2008; 60: 915–929.",
+    "horikawa2017": "Horikawa T, Kamitani Y. Generic decoding of seen and imagined objects using hierarchical visual "
+    "features. Nat Commun 2017; 8: 15037.",
+    "simonyan2015": "Simonyan K, Zisserman A. Very deep convolutional networks for large-scale image recognition. "
+    "ICLR 2015; arXiv:1409.1556.",
+    "liu1989": "Liu DC, Nocedal J. On the limited memory BFGS method for large scale optimization. "
+    "Math Program 1989; 45: 503–528.",
+    "wang2004": "Wang Z, Bovik AC, Sheikh HR, Simoncelli EP. Image quality assessment: from error visibility to structural "
+    "similarity. IEEE Trans Image Process 2004; 13: 600–612.",
+    "iandola2016": "Iandola FN, Han S, Moskewicz MW, Ashraf K, Dally WJ, Keutzer K. SqueezeNet: AlexNet-level accuracy "
+    "with 50x fewer parameters and <0.5 MB model size. 2016; arXiv:1602.07360.",
+    "tan2019": "Tan M, Le QV. EfficientNet: rethinking model scaling for convolutional neural networks. ICML 2019; "
+    "arXiv:1905.11946.",
+    "phipson2010": "Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact p-values when "
+    "permutations are randomly drawn. Stat Appl Genet Mol Biol 2010; 9: 39.",
+    "lowekamp2013": "Lowekamp BC, Chen DT, Ibáñez L, Blezek D. The design of SimpleITK. Front Neuroinform 2013; 7: 45.",
+    "molder2021": "Mölder F, Jablonski KP, Letcher B, Hall MB, Tomkins-Tinch CH, Sochat V, et al. Sustainable data "
+    "analysis with Snakemake. F1000Research 2021; 10: 33.",
+}
