@@ -49,14 +49,18 @@ def test_files_say_that_the_subjects_are_simulated(tiny_run):
 def test_scores_are_complete(tiny_run):
     scores = pd.read_csv(tiny_run / "results/tiny/evaluate/scores.tsv", sep="\t", dtype={"subject": str})
     per_image = scores[scores["metric"] == "pixel_identification"]
-    counts = per_image.groupby(["method", "roi"])["stimulus"].nunique()
-    assert counts.to_dict() == {("icnn", "VC"): 6, ("icnn", "true-features"): 6, ("pixels", "VC"): 6}
+    counts = per_image.groupby(["method", "roi", "stimulus_set"])["stimulus"].nunique().to_dict()
+    sources = {("icnn", "VC"), ("icnn", "true-features")}
+    expected = {(*source, test): n for source in sources for test, n in (("test", 6), ("imagery", 3))}
+    assert counts == {**expected, ("pixels", "VC", "test"): 6}
     assert per_image["value"].between(0, 1).all()
-    assert (per_image["n_comparisons"] == 5).all()
+    lures = per_image.groupby("stimulus_set")["n_comparisons"].unique()
+    assert lures["test"].tolist() == [5]
+    assert lures["imagery"].tolist() == [2]
     assert not scores["transductive"].astype(bool).any()
 
 
-@pytest.mark.parametrize("table", ["identification", "decoding_accuracy", "motion"])
+@pytest.mark.parametrize("table", ["identification", "decoding_accuracy", "motion", "recovery"])
 def test_tables_describe_their_columns(tiny_run, table):
     path = tiny_run / "results/tiny/tables" / f"{table}.tsv"
     columns = pd.read_csv(path, sep="\t").columns

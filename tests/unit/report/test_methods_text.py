@@ -32,6 +32,8 @@ def change(path: list, value: object) -> dict:
         (["preprocess", "realign", "fwhm"], 6.5, "6.5 mm FWHM"),
         (["samples", "shift_seconds"], 5.5, "shifted by 5.5 s"),
         (["samples", "despike_threshold"], 4.5, "beyond 4.5 standard deviations"),
+        (["samples", "high_pass"], 90.0, "periods of 90 s and longer"),
+        (["samples", "baseline"], "model", "the intercept beside the task's response"),
         (["samples", "window"], 6.0, "means over 6 s"),
         (["decode", "decoders", "ridge", "alpha"], 33, "penalty 33 on"),
         (["decode", "decoders", "ridge", "n_voxels"], None, "all voxels of an area"),

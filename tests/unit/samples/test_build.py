@@ -169,7 +169,7 @@ def test_drift_and_motion_are_taken_out(tmp_path, masks):
 def test_spikes_are_clipped_only_when_asked(tmp_path, masks):
     run = write_run(tmp_path, 1, ["n01_1", "n02_2", "n03_3"] * 5, AMPLITUDE | {"n03_3": 60.0})
     free = build_samples([run], masks, "01", True, settings=PLAIN)
-    bounded = build_samples([run], masks, "01", True, settings=SampleSettings(False, False, True, 1.0))
+    bounded = build_samples([run], masks, "01", True, settings=replace(PLAIN, despike_threshold=1.0))
     assert free.data.max() == pytest.approx(60, abs=1e-3)
     assert 30 < bounded.data.max() < 55
 

@@ -2,9 +2,18 @@
 
 import numpy as np
 import pytest
+from nilearn.glm.first_level import spm_hrf
 from scipy import signal as scipy_signal
+from scipy.fft import dct
 
-from fmri2image.samples.nuisance import clip_outliers, nuisance_regressors, percent_signal_change, regress_out
+from fmri2image.samples.nuisance import (
+    clip_outliers,
+    nuisance_regressors,
+    percent_signal_change,
+    regress_out,
+    rest_level,
+    task_response,
+)
 
 
 @pytest.fixture
@@ -46,9 +55,46 @@ def test_each_regressor_can_be_left_out():
     assert nuisance_regressors(5, np.zeros((5, 6))).shape == (5, 7)
 
 
+def test_slow_cosines_are_spms_and_take_drift_but_not_the_task():
+    n_volumes, seconds = 235, 2.0
+    cosines = nuisance_regressors(n_volumes, None, False, 128 / seconds)
+    # SPM: floor(2 * length / cut-off) functions beside the constant.
+    assert cosines.shape == (n_volumes, 7)
+    expected = dct(np.eye(n_volumes), axis=0, norm="ortho")[1:8].T
+    np.testing.assert_allclose(cosines / np.linalg.norm(cosines, axis=0), expected, atol=1e-9)
+    times = np.arange(n_volumes) * seconds
+    response = task_response(np.array([32.0]), np.array([430.0]), times)
+    drift = cosines @ np.array([[5.0], [-3.0], [2.0], [1.0], [0.5], [-1.0], [1.0]])
+    signal = 500 + drift + 8 * response[:, None]
+    clean = regress_out(signal, cosines, response)
+    np.testing.assert_allclose(clean - clean[0], 8 * response[:, None], atol=1e-6)
+    # Fitted without the response, the cosines take part of the step from rest to stimulation with them.
+    spoilt = regress_out(signal, cosines)
+    assert np.abs(spoilt - spoilt[0] - 8 * response[:, None]).max() > 1
+
+
+def test_the_task_response_is_the_convolution_of_all_blocks():
+    onsets, durations, times = np.array([10.0, 40.0]), np.array([8.0, 12.0]), np.arange(50) * 2.0
+    found = task_response(onsets, durations, times)
+    fine = np.arange(0, 100, 0.1)
+    box = sum(((fine >= onset) & (fine < onset + length)) for onset, length in zip(onsets, durations, strict=True))
+    expected = np.convolve(box, spm_hrf(0.1, oversampling=1))[: len(fine)][::20]
+    assert np.corrcoef(found, expected)[0, 1] > 0.999
+    assert found.max() == pytest.approx(expected.max() / spm_hrf(0.1, oversampling=1).sum(), rel=0.05)
+
+
+def test_the_level_at_rest_uses_all_volumes():
+    rng = np.random.default_rng(0)
+    response = task_response(np.arange(32.0, 400, 24), np.full(16, 12.0), np.arange(215) * 2.0)
+    signal = 700 + 20 * response[:, None] + rng.normal(0, 5, (215, 400))
+    level = rest_level(signal, response)
+    assert level.mean() == pytest.approx(700, abs=0.2)
+    assert level.std() < 0.6 * signal[:12].mean(axis=0).std()
+
+
 def test_percent_signal_change_by_hand():
     signal = np.array([[100.0, 0.0], [300.0, 0.0], [210.0, 0.0], [190.0, 0.0]])
-    change = percent_signal_change(signal, np.array([True, True, False, False]))
+    change = percent_signal_change(signal, signal[:2].mean(axis=0))
     np.testing.assert_allclose(change[:, 0], [-50, 50, 5, -5])
     assert np.isnan(change[:, 1]).all()
 

@@ -130,12 +130,18 @@ def _preprocessing(config: Mapping) -> str:
 def _samples(config: Mapping) -> str:
     chapter = config["samples"]
     steps = []
-    if chapter.get("motion_regression") or chapter.get("linear_trend"):
+    if chapter.get("motion_regression") or chapter.get("linear_trend") or chapter.get("high_pass"):
         parts = ["a linear trend"] * bool(chapter.get("linear_trend"))
+        if chapter.get("high_pass"):
+            parts.append(f"drifts of periods of {chapter['high_pass']:g} s and longer (beside the task's response)")
         parts += ["the six motion parameters"] * bool(chapter.get("motion_regression"))
         steps.append(f"{listing(parts)} were regressed out" if len(parts) > 1 else f"{parts[0]} was regressed out")
     if chapter.get("percent_signal"):
-        steps.append("signals were turned into per cent change from the initial rest of the run")
+        level = {
+            "initial_rest": "the initial rest of the run",
+            "model": "the level at rest, the intercept beside the task's response over the whole run",
+        }[chapter.get("baseline", "initial_rest")]
+        steps.append(f"signals were turned into per cent change from {level}")
     if chapter.get("despike_threshold"):
         steps.append(
             f"values beyond {chapter['despike_threshold']:g} standard deviations of the run were set to that bound"

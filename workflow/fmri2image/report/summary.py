@@ -166,8 +166,9 @@ def _trained_on(config: Mapping) -> str:
         words
         for key, words in (
             ("linear_trend", "trend"),
+            ("high_pass", "high-pass filter"),
             ("motion_regression", "motion regression"),
-            ("percent_signal", "per cent change from initial rest"),
+            ("percent_signal", "per cent change from rest"),
             ("despike_threshold", "clipping"),
         )
         if config["samples"].get(key)

@@ -22,8 +22,15 @@ from fmri2image.preprocess.images import (
 )
 from fmri2image.preprocess.tables import read_motion
 from fmri2image.samples.blocks import average_blocks
-from fmri2image.samples.events import IMAGERY, initial_rest, read_events, stimulus_blocks
-from fmri2image.samples.nuisance import clip_outliers, nuisance_regressors, percent_signal_change, regress_out
+from fmri2image.samples.events import IMAGERY, initial_rest, read_events, stimulated, stimulus_blocks
+from fmri2image.samples.nuisance import (
+    clip_outliers,
+    nuisance_regressors,
+    percent_signal_change,
+    regress_out,
+    rest_level,
+    task_response,
+)
 from fmri2image.samples.rois import RoiMasks, voxel_table
 
 
@@ -35,8 +42,13 @@ class SampleSettings:
     ----------
     linear_trend, motion_regression : bool
         Whether the trend and the six motion parameters are regressed out.
+    high_pass : float, optional
+        Drifts of this and longer periods, in seconds, are regressed out, fitted beside the task's response; None leaves
+        them, as the paper does.
     percent_signal : bool
-        Whether signals become per cent change from the initial rest.
+        Whether signals become per cent change from the level at rest.
+    baseline : {"initial_rest", "model"}
+        That level: the mean over the initial rest (the paper), or the intercept beside the task's response.
     despike_threshold : float, optional
         Signals are bounded to this many standard deviations per run; None leaves them.
     shift_seconds : float
@@ -54,7 +66,9 @@ class SampleSettings:
 
     linear_trend: bool = True
     motion_regression: bool = True
+    high_pass: float | None = None
     percent_signal: bool = True
+    baseline: str = "initial_rest"
     despike_threshold: float | None = 3.0
     shift_seconds: float = 4.0
     window: float | None = None
@@ -150,7 +164,12 @@ def build_samples(
 
 
 def clean_signal(
-    signal: np.ndarray, motion: np.ndarray, baseline: np.ndarray | None, settings: SampleSettings
+    signal: np.ndarray,
+    motion: np.ndarray,
+    rest: np.ndarray | None,
+    response: np.ndarray,
+    seconds: float,
+    settings: SampleSettings,
 ) -> np.ndarray:
     """Apply the cleaning steps that `settings` asks for to a run.
 
@@ -158,17 +177,29 @@ def clean_signal(
     ----------
     signal : array of shape (T, V)
     motion : array of shape (T, 6)
-    baseline : bool array of shape (T,), or None where per cent signal change is off
+    rest : bool array of shape (T,), or None where it gives no baseline
+        Volumes of the initial rest.
+    response : array of shape (T,)
+        The task's response, see `nuisance.task_response`.
+    seconds : float
+        Repetition time.
     settings : SampleSettings
 
     Returns
     -------
     clean : array of shape (T, V)
     """
-    regressors = nuisance_regressors(len(signal), motion if settings.motion_regression else None, settings.linear_trend)
-    signal = regress_out(signal, regressors)
+    regressors = nuisance_regressors(
+        len(signal),
+        motion if settings.motion_regression else None,
+        settings.linear_trend,
+        None if settings.high_pass is None else settings.high_pass / seconds,
+    )
+    signal = regress_out(signal, regressors, None if settings.high_pass is None else response)
     if settings.percent_signal:
-        signal = percent_signal_change(signal, baseline)
+        signal = percent_signal_change(
+            signal, rest_level(signal, response) if rest is None else signal[rest].mean(axis=0)
+        )
     if settings.despike_threshold is not None:
         signal = clip_outliers(signal, settings.despike_threshold)
     return signal
@@ -203,18 +234,20 @@ def _run_samples(
     if blocks.empty:
         raise DataError(f"{run.events} holds no stimulus block and no imagery.")
 
-    baseline = None
-    if settings.percent_signal:
+    times = (discarded + np.arange(len(signal))) * seconds
+    resting = None
+    if settings.percent_signal and settings.baseline == "initial_rest":
         rest = initial_rest(events)
-        times = (discarded + np.arange(len(signal))) * seconds
-        baseline = np.zeros(len(signal), dtype=bool) if rest is None else (times >= rest[0]) & (times < rest[1] - 1e-6)
-        if not baseline.any():
+        resting = np.zeros(len(signal), dtype=bool) if rest is None else (times >= rest[0]) & (times < rest[1] - 1e-6)
+        if not resting.any():
             raise DataError(
-                f"{run.events}: no kept volume lies in an initial rest, which per cent signal change "
-                "needs; switch percent_signal off or drop fewer volumes."
+                f"{run.events}: no kept volume lies in an initial rest, which per cent signal change needs; "
+                "set samples: baseline: model, switch percent_signal off or drop fewer volumes."
             )
+    shown = stimulated(events)
+    response = task_response(shown["onset"].to_numpy(), shown["duration"].to_numpy(), times)
     visible = np.all(np.isfinite(signal), axis=0) & (np.mean(signal, axis=0) > 0)
-    clean = clean_signal(signal, motion[list(PARAMETERS)].to_numpy(), baseline, settings)
+    clean = clean_signal(signal, motion[list(PARAMETERS)].to_numpy(), resting, response, seconds, settings)
     starts = blocks["averaged_from"].to_numpy() - discarded * seconds
     imagined = blocks["kind"] == IMAGERY
     fixed = np.where(imagined, settings.imagery_window or np.nan, settings.window or np.nan)

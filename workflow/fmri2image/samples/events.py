@@ -117,6 +117,11 @@ def stimulus_blocks(events: pd.DataFrame, start: str = IMAGERY) -> pd.DataFrame:
     return blocks.reset_index(drop=True)
 
 
+def stimulated(events: pd.DataFrame) -> pd.DataFrame:
+    """Return all events that evoke a response: stimuli, their repetitions, cues and imagery."""
+    return events[events["event"].isin([STIMULUS, REPETITION, CUE, IMAGERY])]
+
+
 def initial_rest(events: pd.DataFrame) -> tuple[float, float] | None:
     """Return onset and end in seconds of the initial rest, or None where the run has none."""
     rest = events[events["event"] == INITIAL_REST]

@@ -5,17 +5,51 @@ signals (T, V).
 """
 
 import numpy as np
+from nilearn.glm.first_level import compute_regressor
 
 
-def nuisance_regressors(n_volumes: int, motion: np.ndarray | None = None, linear_trend: bool = True) -> np.ndarray:
-    """Return regressors (T, K) of a run: a linear trend and the motion parameters (T, 6), each if asked for."""
+def nuisance_regressors(
+    n_volumes: int,
+    motion: np.ndarray | None = None,
+    linear_trend: bool = True,
+    shortest_period: float | None = None,
+) -> np.ndarray:
+    """Return regressors of a run, each if asked for: a linear trend, slow cosines and the motion parameters.
+
+    Parameters
+    ----------
+    n_volumes : int
+    motion : array of shape (n_volumes, 6), optional
+    linear_trend : bool
+    shortest_period : float, optional
+        Cosines of this and longer periods, in volumes (the discrete cosine set that SPM filters with).
+
+    Returns
+    -------
+    regressors : array of shape (n_volumes, n_regressors)
+    """
     columns = [np.linspace(-1, 1, n_volumes)[:, None]] if linear_trend else []
+    if shortest_period is not None:
+        order = np.arange(1, int(2 * n_volumes / shortest_period) + 1)
+        columns.append(np.cos(np.pi * (np.arange(n_volumes)[:, None] + 0.5) / n_volumes * order))
     if motion is not None:
         columns.append(np.asarray(motion, dtype=float))
     return np.hstack(columns) if columns else np.empty((n_volumes, 0))
 
 
-def regress_out(signal: np.ndarray, regressors: np.ndarray) -> np.ndarray:
+def task_response(onsets: np.ndarray, durations: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the response that all blocks of a run have in common, SPM's haemodynamic function, (T,).
+
+    Parameters
+    ----------
+    onsets, durations, times : arrays
+        Seconds from the start of the scan.
+    """
+    blocks = np.stack([onsets, durations, np.ones(len(onsets))])
+    return compute_regressor(blocks, "spm", np.asarray(times, dtype=float))[0][:, 0]
+
+
+def regress_out(signal: np.ndarray, regressors: np.ndarray, response: np.ndarray | None = None) -> np.ndarray:
     """Remove from each voxel what the regressors explain by least squares, and keep its mean.
 
     Parameters
@@ -23,6 +57,9 @@ def regress_out(signal: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     signal : array of shape (T, V)
     regressors : array of shape (T, K)
         An intercept is fitted beside them. Constant or dependent columns do no harm.
+    response : array of shape (T,), optional
+        The task's response: it is fitted beside the regressors and stays in the signal, so that slow regressors do not
+        take the step from rest to stimulation with them.
 
     Returns
     -------
@@ -35,29 +72,43 @@ def regress_out(signal: np.ndarray, regressors: np.ndarray) -> np.ndarray:
     centred = centred[:, scale > 1e-12] / scale[scale > 1e-12]
     if centred.shape[1] == 0:
         return signal.copy()
-    basis, values, _ = np.linalg.svd(centred, full_matrices=False)
-    basis = basis[:, values > 1e-8 * values[0]]
-    return signal - basis @ (basis.T @ signal)
+    beside = np.zeros((len(signal), 0))
+    if response is not None and np.std(response) > 1e-12:
+        beside = (response - np.mean(response))[:, None] / np.std(response)
+    weights = np.linalg.pinv(np.hstack([centred, beside]), rcond=1e-8) @ (signal - signal.mean(axis=0))
+    return signal - centred @ weights[: centred.shape[1]]
 
 
-def percent_signal_change(signal: np.ndarray, baseline: np.ndarray) -> np.ndarray:
-    """Express each voxel in per cent of its mean over the baseline volumes, as a change from it.
+def rest_level(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Return what each voxel shows at rest (V,): the intercept beside the task's response, least squares over the run.
+
+    All volumes count, so that it is steadier than the mean over a short rest at the start.
 
     Parameters
     ----------
     signal : array of shape (T, V)
-    baseline : bool array of shape (T,)
-        Volumes of the initial rest.
+    response : array of shape (T,)
+    """
+    model = np.stack([np.ones(len(response)), response], axis=1)
+    return (np.linalg.pinv(model) @ np.asarray(signal, dtype=float))[0]
+
+
+def percent_signal_change(signal: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Express each voxel in per cent of its level at rest, as a change from it.
+
+    Parameters
+    ----------
+    signal : array of shape (T, V)
+    level : array of shape (V,)
+        Mean over the volumes of the initial rest (the paper), or `rest_level`.
 
     Returns
     -------
     change : array of shape (T, V), float64
-        NaN in voxels without signal (baseline mean not above 0), e.g. outside the field of view.
+        NaN in voxels without signal (level not above 0), e.g. outside the field of view.
     """
-    signal = np.asarray(signal, dtype=float)
-    mean = signal[np.asarray(baseline, dtype=bool)].mean(axis=0)
-    mean = np.where(mean > 0, mean, np.nan)
-    return 100 * (signal - mean) / mean
+    level = np.where(level > 0, level, np.nan)
+    return 100 * (np.asarray(signal, dtype=float) - level) / level
 
 
 def clip_outliers(signal: np.ndarray, threshold: float = 3.0) -> np.ndarray:

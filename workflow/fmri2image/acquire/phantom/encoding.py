@@ -44,11 +44,13 @@ class AreaTuning:
     products: float
 
 
+# Sizes for an image of 12 degrees after Dumoulin & Wandell 2008 (NeuroImage 39:647, figure 7): half an image width is 6
+# degrees, V1 has 0.3 degrees at the fovea and 0.9 at the edge of the image.
 TUNING = {
-    "V1": AreaTuning(0.08, 0.08, 1.0, 1.0, 0.6, 0.8, 0.0),
-    "V2": AreaTuning(0.11, 0.13, 0.9, 1.0, 0.5, 0.8, 0.3),
-    "V3": AreaTuning(0.14, 0.18, 0.8, 0.8, 0.4, 0.8, 0.4),
-    "hV4": AreaTuning(0.22, 0.25, 0.5, 1.2, 0.3, 0.6, 0.7),
+    "V1": AreaTuning(0.05, 0.10, 1.6, 1.0, 0.8, 0.5, 0.0),
+    "V2": AreaTuning(0.07, 0.15, 1.6, 1.0, 0.8, 0.5, 0.3),
+    "V3": AreaTuning(0.10, 0.20, 1.6, 0.8, 0.8, 0.5, 0.4),
+    "hV4": AreaTuning(0.18, 0.25, 0.5, 1.2, 0.3, 0.6, 0.7),
     "LOC": AreaTuning(0.45, 0.0, 0.3, 0.4, 0.4, 0.8, 1.2),
     "FFA": AreaTuning(0.40, 0.0, 0.3, 0.5, 0.4, 0.6, 1.3),
     "PPA": AreaTuning(0.70, 0.0, 0.4, 0.4, 0.2, 1.0, 1.2),

@@ -43,7 +43,7 @@ COLOURS = {
 LETTERS = {"A": 11, "C": 13, "E": 15, "I": 19, "N": 24, "O": 25, "R": 28, "S": 29, "T": 30, "U": 31}
 TABLE_COLUMNS = ("stimulus", "stimulus_set", "category", "category_index", "image_index")
 GREY = 0.5
-# Mean intensity a camera aims at, and how far it goes there in brightness and in colour (1 = all the way).
+# Mean intensity a camera aims at, and how far it goes there in brightness and in colour (0 to 1).
 MID_GREY, EXPOSURE, WHITE_BALANCE = 0.46, 0.25, 0.1
 # Most that the light changes from the middle of an image to its edge.
 LIGHT_FALL = 0.4
@@ -167,7 +167,7 @@ def render(rng: np.random.Generator, category: Category, size: int) -> tuple[np.
 
 
 def _expose(rng: np.random.Generator, image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Light the picture unevenly, then set exposure and white balance as a camera does: most of the way to mid-grey.
+    """Light the picture unevenly, then set exposure and white balance as a camera does, part of the way to mid-grey.
 
     Without this the mean colour of an image carries .52 of the pixel variance over images, in photographs .39 (473
     photographs of flowers); every feature could then be guessed from three numbers.

@@ -16,6 +16,12 @@ PARTS = {
 }  # fmt: skip
 
 
+def image_variance(truth: Truth) -> np.ndarray:
+    """Return the variance (n_voxels,), per cent squared, of noise-free responses to the training images; 0 in a null subject."""
+    spread = truth.array("response_train").values.std(axis=1)
+    return (truth.level["response_deviation"] * spread) ** 2
+
+
 def volume_budget(truth: Truth) -> dict[str, np.ndarray]:
     """Return the variances (n_voxels,), per cent squared, of single volumes late in blocks, by cause.
 
@@ -26,7 +32,7 @@ def volume_budget(truth: Truth) -> dict[str, np.ndarray]:
     shares = {"respiratory": noise["respiratory"], "cardiac": noise["cardiac"]}
     shares = {"smooth": 1 - sum(shares.values()), **shares}
     return {
-        "images": level["response_deviation"] ** 2,
+        "images": image_variance(truth),
         "trial": level["trial_deviation"] ** 2,
         "thermal": level["volume_thermal"] ** 2,
         **{name: share * body for name, share in shares.items()},
@@ -39,7 +45,7 @@ def block_budget(truth: Truth) -> dict[str, np.ndarray]:
     level = truth.level
     thermal = level["volume_thermal"] ** 2 / truth.volumes_per_block
     return {
-        "images": level["response_deviation"] ** 2,
+        "images": image_variance(truth),
         "trial": level["trial_deviation"] ** 2,
         "thermal": thermal,
         "physiological": np.maximum(level["block_noise"] ** 2 - level["trial_deviation"] ** 2 - thermal, 0),
@@ -74,7 +80,7 @@ def draw_budget(truths: Sequence[Truth], sets: Sequence[str], outputs: Sequence[
         f"a, b: subject {truths[0].subject}; numbers are means over voxels; blocks without end, drift removed in b.",
         "Motion and preprocessing are in neither. c: median and middle half of the voxels of all subjects; × presentations.",
     )
-    save_figure(figure, outputs)
+    save_figure(figure, outputs, palette=None)
     return median
 
 

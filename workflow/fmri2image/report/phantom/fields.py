@@ -64,9 +64,9 @@ def draw_fields(truth: Truth, train: str | Path, outputs: Sequence[str]) -> dict
     angle = np.rad2deg(np.arctan2(centres[:, 1], np.abs(centres[:, 0])))
     write_at(figure, 6, 51, "V1, V2, V3 in a slice, from behind", size=8, weight="bold")
     _slice(figure, (8, 54, 52, 40), truth, 1, angle, ("RdYlBu", -90, 90, "angle above horizontal (°)"))
-    write_at(figure, 82, 51, "… and from the right", size=8, weight="bold")
+    write_at(figure, 80, 51, "… and from the right", size=8, weight="bold")
     eccentricity = np.hypot(*centres.T)
-    _slice(figure, (82, 54, 40, 40), truth, 0, eccentricity, ("cividis", 0, 1, "eccentricity (half image widths)"))
+    _slice(figure, (80, 54, 35, 40), truth, 0, eccentricity, ("cividis", 0, 1, "eccentricity (half image widths)"))
     write_at(figure, 139, 51, "Size of the fields", size=8, weight="bold")
     _widths(axes_at(figure, 143, 54, 35, 38), eccentricity, fields.values[:, 2], truth)
     images, response = read_array(train, "images"), truth.array("response_train")
@@ -171,7 +171,7 @@ def _centre_surround(axes: Axes, fields: LabelledArray, voxel: int) -> None:
     axes.imshow(weights, cmap="RdBu_r", vmin=-1, vmax=1, origin="lower", extent=(-1, 1, -1, 1))
     axes.add_patch(Circle((right, up), width, fill=False, ec=INK, lw=0.5))
     _image_frame(axes)
-    words = "weight of luminance and colour:\ncentre (red) less surround (blue)"
+    words = "weights of luminance and\ncolour: centre (red)\nless surround (blue)"
     axes.text(0.5, 0.0, words, size=5.5, ha="center", va="top", transform=axes.transAxes)
 
 

@@ -107,16 +107,43 @@ def write_note(figure: plt.Figure, *lines: str) -> None:
         write_at(figure, 1.0, y, line, size=6, color=FAINT)
 
 
-def save_figure(figure: plt.Figure, outputs: Sequence[str]) -> None:
-    """Save a figure under several names as PNG with a palette: fine enough for print, small enough for the documentation."""
+def save_figure(
+    figure: plt.Figure, outputs: Sequence[str], palette: Image.Quantize | None = Image.Quantize.MAXCOVERAGE
+) -> None:
+    """Save a figure under several names as PNG, fine enough for print and small enough to be kept with the documentation.
+
+    Parameters
+    ----------
+    figure : Figure
+    outputs : sequence of path
+    palette : Quantize, optional
+        How to choose the 256 colours that are stored; by default rare colours, such as those of small areas, are kept.
+        None stores all colours, in three times the bytes.
+    """
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, facecolor="white")
     plt.close(figure)
-    with Image.open(drawn) as image:
-        small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image = Image.open(drawn).convert("RGB")
+    if palette is not None:
+        image = _with_palette(image, palette)
     for output in outputs:
         with replacing(output) as partial:
-            small.save(partial, format="png", optimize=True, dpi=(DPI, DPI))
+            image.save(partial, format="png", optimize=True, dpi=(DPI, DPI))
+
+
+def _with_palette(image: Image.Image, method: Image.Quantize) -> Image.Image:
+    """Reduce an image to 256 colours, dithered but on paper that stays white."""
+    colours = image.quantize(256, method=method)
+    table = np.array(colours.getpalette()).reshape(-1, 3)
+    white = int(table.sum(axis=1).argmax())
+    table[white] = 255
+    colours.putpalette(table.ravel().tolist())
+    index = np.array(image.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG))
+    # The nearest colour is looked up coarsely, and may be a very light grey.
+    index[(np.asarray(image) == 255).all(axis=-1)] = white
+    reduced = Image.fromarray(index)
+    reduced.putpalette(table.ravel().tolist())
+    return reduced
 
 
 def subject_of(path: str | Path) -> str:

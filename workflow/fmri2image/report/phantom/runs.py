@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from PIL import Image
 
 from fmri2image.acquire.phantom.events import block_weights, response_blocks, with_cue
 from fmri2image.core.arrays import LabelledArray, read_array
@@ -156,7 +157,7 @@ def draw_runs(
         figure,
         f"Subject {truth.subject}. Of the best tenth of the area (noise ceiling), the voxel that sees nearest to the middle.",
     )
-    save_figure(figure, outputs)
+    save_figure(figure, outputs, palette=Image.Quantize.MEDIANCUT)
     return drawn
 
 

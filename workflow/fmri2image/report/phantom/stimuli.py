@@ -59,7 +59,7 @@ def draw_stimuli(
             canvas.picture(x, y, 0.95 * tile, image)
         top += lines[name] * tile + GAP
     canvas.note(footnote(True, False, "Images chosen evenly by name, not by look."))
-    save_figure(figure, outputs)
+    save_figure(figure, outputs, palette=None)
     return shown
 
 
