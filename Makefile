@@ -5,7 +5,7 @@ DATA ?=
 RUN := .venv/bin/python -m snakemake
 export PYTHONPATH := workflow
 
-.PHONY: demo miyawaki test test-slow lint format bench clean
+.PHONY: demo miyawaki test test-slow lint format bench
 demo: .venv/ready
 	$(RUN) && $(RUN) --report results/report.zip --quiet && .venv/bin/python -m zipfile -e results/report.zip results/
 	.venv/bin/python -m fmri2image.report.headline --dataset phantom --method icnn --roi VC --report results/report/report.html

@@ -12,7 +12,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from conftest import Checkout
+from checkouts import Checkout
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.study.announce import check_profile

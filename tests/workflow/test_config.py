@@ -38,7 +38,8 @@ def test_dry_run(repository, path):
     repository.configfile = f"config/{path.name}"
     jobs = repository.jobs()
     assert {"reconstruct_images", "score_images", "write_summary"} <= set(jobs)
-    assert sum(jobs.values()) <= 250
+    if path.stem == "config":  # the demo: starting a job costs almost a second
+        assert sum(jobs.values()) <= 250
 
 
 def test_dry_run_on_a_folder_of_data(repository, tmp_path):

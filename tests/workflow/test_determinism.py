@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Checkout, copy_repository
+from checkouts import Checkout, copy_repository
 
 RESULTS = "results/tiny"
 # One job at a time, each with the threads that it has when two run side by side.

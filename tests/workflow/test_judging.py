@@ -48,7 +48,7 @@ def judged(tiny_copy, tmp_path, monkeypatch):
 
 def test_judged_scores_join_all_others(judged):
     waiting = judged.jobs(*TARGETS)
-    assert waiting == {"fetch_weights": 1, "judge_images": 2, "gather_tables": 1}
+    assert waiting == {"fetch_weights": 1, "judge_images": 3, "gather_tables": 1}
     judged.make(*TARGETS)
     table = pd.read_csv(judged / TARGETS[0], sep="\t", dtype={"subject": str})
     mine = table[table["metric"] == "feature_identification_squeezenet"]
@@ -58,8 +58,10 @@ def test_judged_scores_join_all_others(judged):
     assert mine["simulated"].all()
     assert not mine["transductive"].any()
     scores = pd.read_csv(judged / TARGETS[1], sep="\t", dtype={"subject": str})
-    counts = scores[scores["metric"] == "feature_correlation_squeezenet"].groupby(["method", "roi"]).size()
-    assert set(counts) == {6}
+    mine = scores[scores["metric"] == "feature_correlation_squeezenet"]
+    counts = mine.groupby(["stimulus_set", "method", "roi"]).size()
+    assert set(counts["test"]) == {6}
+    assert set(counts["imagery"]) == {3}
     assert judged.jobs(*TARGETS) == {}
     judged.append("workflow/fmri2image/features/networks/efficientnet.py", "\nUNUSED = 1\n")
     assert judged.jobs(*TARGETS) == {}  # another judge's network

@@ -1,4 +1,4 @@
-"""A new method is one module, one entry in the schema and one row in a config; no rule is edited (docs/extending.md)."""
+"""A new method is one module, one entry in the schema and one row in a config; no rule is edited (docs/changes.md)."""
 
 import numpy as np
 import pytest
@@ -71,6 +71,8 @@ def test_only_jobs_of_the_new_method_and_of_the_report_run(extended):
         "plot_sheet": 1,
         "plot_identification": 1,
         "plot_decoding_accuracy": 1,
+        "plot_methods": 1,
+        "write_subject_page": 1,
         "write_summary": 1,
     }
 

@@ -33,7 +33,7 @@ def test_files_are_those_of_the_subject(config):
     for subject in study.subjects:
         wildcards = SimpleNamespace(subject=subject)
         inputs = study.samples_inputs(wildcards)
-        assert len(inputs["bold"]) == len(inputs["events"]) == len(study.runs[subject]) == 20
+        assert len(inputs["bold"]) == len(inputs["events"]) == len(study.runs[subject]) == 22
         raw = set(study.raw_files(subject))
         assert set(inputs["events"]) <= raw
         assert set(study.reference_inputs(wildcards).values()) | {study.inplane_image(wildcards)} <= raw

@@ -11,11 +11,19 @@ from fmri2image.core.job import versions
 
 # What every file of the report is, what it was computed from, and the rule that makes it; paths below results/<dataset>.
 SOURCES = {
-    "identification.tsv": ("pairwise identification", "evaluate/images/*/*_permutations.tsv", "gather_tables"),
+    "identification.tsv": (
+        "pairwise identification",
+        "evaluate/images/*/*_permutations.tsv, evaluate/judges/*/*_permutations.tsv",
+        "gather_tables",
+    ),
     "decoding_accuracy.tsv": ("feature decoding", "evaluate/features/*/*_accuracy.tsv", "gather_tables"),
     "motion.tsv": ("motion against truth", "evaluate/motion/*_motion.tsv", "gather_tables"),
     "recovery.tsv": ("recovery against truth", "truth, and the results of every stage", "gather_tables"),
-    "scores.tsv": ("every score of every image", "evaluate/images/*/*_scores.tsv", "gather_tables"),
+    "scores.tsv": (
+        "every score of every image",
+        "evaluate/images/*/*_scores.tsv, evaluate/judges/*/*_scores.tsv",
+        "gather_tables",
+    ),
     "examples.png": ("main figure", "reconstruct, stimuli", "plot_examples"),
     "identification.png": ("figure of identification by area", "tables/identification.tsv", "plot_identification"),
     "methods.png": ("figure of identification by method", "tables/identification.tsv", "plot_methods"),
@@ -26,7 +34,7 @@ SOURCES = {
     ),
     "norm_correction.png": (
         "figure of norm corrections",
-        "decode, reconstruct, features",
+        "reconstruct, stimuli, tables/identification.tsv",
         "plot_norm_correction",
     ),
 }
