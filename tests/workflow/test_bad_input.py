@@ -208,7 +208,7 @@ def test_truncated_nifti(checkout):
     bold = path.with_name(path.name.replace("_events.tsv", "_bold.nii.gz"))
     session, run_number = re.search(r"ses-(\w+?)_.*run-(\d+)", bold.name).groups()
     name = bold.name.removesuffix("_bold.nii.gz")
-    log = f"correct_motion/tiny_sub-01_ses-{session}_run-{run_number}.log"
+    log = f"correct_motion/tiny_sub-01_ses-{session}_task-perception_run-{run_number}.log"
     words = [str(bold.relative_to(checkout.folder)), "truncated or corrupt", "get the file again"]
     (checkout / SAMPLES).unlink()
     assert_stops(checkout, SAMPLES, log, words, rf"preprocess/sub-01/.*/{name}_.*", {bold: cut})
@@ -271,7 +271,7 @@ def test_disk_full_while_writing_nifti(checkout):
     (checkout / SAMPLES).unlink()
     with files_at_most(size // 2):
         words = [str(bold.relative_to(checkout.folder)), "could not be written", "the same command again"]
-        log = f"correct_motion/tiny_sub-01_ses-{session}_run-{run_number}.log"
+        log = f"correct_motion/tiny_sub-01_ses-{session}_task-perception_run-{run_number}.log"
         assert_stops(checkout, SAMPLES, log, words, rf"preprocess/sub-01/.*/{name}_.*")
     assert_goes_on(checkout, SAMPLES, {"correct_motion": 1, "build_samples": 1})
 
@@ -293,7 +293,7 @@ def test_other_jobs_go_on(tiny_copy):
     assert ceiling.read_bytes() != before
     rest = tiny_copy.jobs()
     assert rest["build_samples"] == 1
-    assert not {"simulate_subject", "correct_motion", "extract_features_vgg_small"} & set(rest)
+    assert not {"simulate_subject_01", "correct_motion", "extract_features_vgg_small"} & set(rest)
     tiny_copy.make()
     assert tiny_copy.jobs() == {}
 

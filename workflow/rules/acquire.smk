@@ -57,7 +57,6 @@ for subject in study.subjects:
                 "results/{dataset}/stimuli/{stimulus_set}.h5", dataset=study.dataset, stimulus_set=study.scanned_sets()
             ),
             table=f"{study.root}/stimuli/stimuli.tsv",
-            description=ancient(f"{study.root}/bids/dataset_description.json"),
         output:
             bids=study.raw_files(subject),
             truth=f"{study.root}/truth/sub-{subject}_truth.h5",

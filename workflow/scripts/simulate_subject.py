@@ -19,7 +19,7 @@ if __name__ == "__main__":
         main(
             images=list(j.input.images),
             table=j.input.table,
-            bids=Path(j.input.description).parent,
+            bids=Path(j.output.truth).parents[1] / "bids",
             truth=j.output.truth,
             settings=j.params.settings,
         )
