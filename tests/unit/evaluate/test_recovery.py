@@ -274,6 +274,14 @@ def test_linear_features_are_decoded_from_the_voxels_that_carry_them(noise_free,
     assert abs(accuracy["HVC", "held-out"]) < 0.35
 
 
+def test_a_null_subject_has_no_ceiling(noise_free, known, rng, tmp_path):
+    files = write_features(tmp_path, known, lambda x: rng.standard_normal((len(x), 2, 3, 3)))
+    silent = {name: LabelledArray(np.zeros_like(array.values), array.rows) for name, array in noise_free.items()}
+    settings = {"tests": TESTS, "layers": ["layer"], "decoder": RIDGE, "seed": 1}
+    accuracy = predictions.noise_free_accuracy(silent, {"VC": np.ones(N_VOXELS, dtype=bool)}, files, settings)
+    assert np.isnan(accuracy["VC", "held-out"])
+
+
 def test_the_ceiling_has_the_definition_of_the_accuracy_tables(noise_free, known, rng, tmp_path, monkeypatch):
     weights = rng.standard_normal((N_VOXELS, 18)) / 4
     made = {}

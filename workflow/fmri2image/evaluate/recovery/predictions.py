@@ -37,7 +37,8 @@ def noise_free_accuracy(
     Returns
     -------
     accuracy : dict from (area, test) to float
-        Mean over layers of the mean over at most `UNITS` random units of a layer of r over stimuli.
+        Mean over layers of the mean over at most `UNITS` random units of a layer of r over stimuli; NaN where no
+        response varies.
     """
     options = settings["decoder"]
     ridge = RidgeSettings(options["alpha"], options["n_voxels"], options["chunk"])
@@ -48,6 +49,8 @@ def noise_free_accuracy(
         )
         for roi, inside in areas.items()
         for training in dict.fromkeys(test["training"] for test in tests.values())
+        # The responses of a null subject do not vary: there is nothing to decode.
+        if np.ptp(responses[training].values[:, inside], axis=0).any()
     }
     found: dict[tuple[str, str], list[float]] = {(roi, name): [] for roi in areas for name in tests}
     for layer in settings["layers"]:
@@ -66,7 +69,7 @@ def noise_free_accuracy(
             decoded = decoder.predict(true[training], [responses[s].values[:, areas[roi]] for s in shown])
             for name, stimulus_set, values in zip(names, shown, decoded, strict=True):
                 found[roi, name].append(finite_mean(correlation(values, true[stimulus_set])))
-    return {key: float(np.mean(values)) for key, values in found.items()}
+    return {key: float(np.mean(values)) if values else np.nan for key, values in found.items()}
 
 
 def feature_rows(accuracy: pd.DataFrame, ceilings: Mapping[tuple[str, str], float]) -> list[dict]:
