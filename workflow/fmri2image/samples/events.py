@@ -144,7 +144,9 @@ def _numbers(cells: pd.Series, path: str | Path, missing: Sequence[str] = ()) ->
     wrong = ~np.isfinite(numbers) & ~cells.isin(missing)
     if wrong.any():
         row = cells.index[wrong][0]
-        raise DataError(f"{path}, line {row + 2}: '{cells[row]}' in column '{cells.name}' is not a number; correct the cell.")
+        raise DataError(
+            f"{path}, line {row + 2}: '{cells[row]}' in column '{cells.name}' is not a number; correct the cell."
+        )
     return numbers
 
 
