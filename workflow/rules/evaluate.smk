@@ -93,7 +93,7 @@ if study.judges:
         wildcard_constraints:
             judge="|".join(study.judges),
         conda:
-            "../../envs/reconstruct.yaml"
+            "../../envs/evaluate.yaml"
         threads: 1
         resources:
             mem_mb=2000,
@@ -101,7 +101,7 @@ if study.judges:
         params:
             settings=study.judge_settings,
             code=lambda wildcards: code_digest("judge_images", also=[study.judge_module(wildcards.judge)]),
-            env=env_digest("reconstruct"),
+            env=env_digest("evaluate"),
         message:
             "{wildcards.judge} judges {wildcards.method}, {wildcards.test}"
         script:

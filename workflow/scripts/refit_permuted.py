@@ -11,16 +11,7 @@ from fmri2image.core.images import read_images
 from fmri2image.core.job import job
 from fmri2image.core.samples import read_bdata
 from fmri2image.core.tables import write_table
-from fmri2image.decode.norm import RowSizes, reference_sizes
-from fmri2image.evaluate.refit import permuted_scores
-
-
-def measure(path: str) -> dict[str, float]:
-    """Return the sizes of the true features of independent images in one layer."""
-    values = read_array(path, "features").values
-    sizes = RowSizes(len(values))
-    sizes.add(values)
-    return reference_sizes(sizes)
+from fmri2image.evaluate.refit import independent_sizes, permuted_scores
 
 
 def main(
@@ -31,7 +22,7 @@ def main(
     tested = {Path(path).stem: path for path in features}
     independent = {Path(path).stem: path for path in reference}
     true = {layer: read_array(tested[layer], "features") for layer in settings["layers"]}
-    sizes = {layer: measure(independent[layer]) for layer in settings["layers"] if independent}
+    sizes = {layer: independent_sizes(independent[layer]) for layer in settings["layers"] if independent}
     rows = permuted_scores(
         read_bdata(samples).select(roi=roi),
         read_images(stimuli),

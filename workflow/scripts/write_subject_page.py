@@ -3,7 +3,7 @@
 from fmri2image.core.job import job
 from fmri2image.core.samples import read_bdata
 from fmri2image.core.tables import write_table
-from fmri2image.report.responses import RESPONSE_COLUMNS, describe_responses
+from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 from fmri2image.report.subject_page import write_subject_page
 
 INPUTS = ("identification", "scores", "accuracy", "motion", "quality", "images", "stimuli")

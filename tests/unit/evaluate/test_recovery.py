@@ -137,7 +137,7 @@ def test_what_was_not_simulated_stops_with_its_name(truth_file, scanned):
 def test_correlation_is_that_of_numpy_and_nan_where_nothing_varies(rng):
     a, b = rng.standard_normal((2, 9, 4))
     b[:, 2] = 3.0
-    r = responses.correlation(a, b)
+    r = responses.column_correlation(a, b)
     expected = [np.corrcoef(a[:, i], b[:, i])[0, 1] for i in (0, 1, 3)]
     np.testing.assert_allclose(r[[0, 1, 3]], expected)
     assert np.isnan(r[2])
@@ -186,7 +186,9 @@ def test_expected_pattern_correlation_is_that_of_many_draws(rng):
     kept = np.where(ceiling > 0, gain, 0) * true
     noise = kept.std(axis=0) * np.sqrt(1 / np.maximum(ceiling, 0.1) ** 2 - 1)
     noise[:40] = 1
-    drawn = [responses.correlation(true.T, (kept + noise * rng.standard_normal(kept.shape)).T) for _ in range(400)]
+    drawn = [
+        responses.column_correlation(true.T, (kept + noise * rng.standard_normal(kept.shape)).T) for _ in range(400)
+    ]
     expected = responses.expected_pattern_correlation(true, gain, ceiling)
     np.testing.assert_allclose(expected, np.mean(drawn, axis=0), atol=0.01)
 
@@ -295,8 +297,10 @@ def test_the_ceiling_has_the_definition_of_the_accuracy_tables(noise_free, known
     settings = {"tests": TESTS, "layers": ["layer"], "decoder": RIDGE, "seed": 1}
     everywhere = {"VC": np.ones(N_VOXELS, dtype=bool)}
     seen = {}
-    original = predictions.correlation
-    monkeypatch.setattr(predictions, "correlation", lambda a, b: seen.update(decoded=a, true=b) or original(a, b))
+    original = predictions.column_correlation
+    monkeypatch.setattr(
+        predictions, "column_correlation", lambda a, b: seen.update(decoded=a, true=b) or original(a, b)
+    )
     found = predictions.noise_free_accuracy(noise_free, everywhere, files, settings)["VC", "held-out"]
     np.testing.assert_allclose(seen["true"], made[12])  # all units, in C order, rows joined by name
     accuracy = FeatureAccuracy(np.arange(12), 12)

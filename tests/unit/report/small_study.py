@@ -11,7 +11,7 @@ from fmri2image.core.arrays import LabelledArray, write_arrays
 from fmri2image.core.samples import Samples
 from fmri2image.core.tables import write_table
 from fmri2image.evaluate.recovery.table import RECOVERY_COLUMNS, recovery_row, recovery_table
-from fmri2image.report.responses import RESPONSE_COLUMNS, describe_responses
+from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 
 ROOT = Path(__file__).resolve().parents[3]
 STIMULI = ["b-cat", "a-dog", "c-bird"]

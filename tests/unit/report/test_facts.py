@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from small_study import identification, samples, scores
 
-from fmri2image.report.detail import coarse_and_fine
+from fmri2image.evaluate.detail import coarse_and_fine
+from fmri2image.evaluate.reliability import describe_responses, split_half
 from fmri2image.report.facts import decimal, distrust, listing, percent, score_groups, significant, use_of_test_set
-from fmri2image.report.responses import describe_responses, split_half
 
 PRIMARY = {"method": "icnn", "roi": "VC"}
 

@@ -12,9 +12,9 @@ from fmri2image.core.arrays import LabelledArray, read_array, write_arrays
 from fmri2image.core.digest import WORKFLOW, code_digest
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.tables import write_table
+from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 from fmri2image.report.pages import TEMPLATES, embed, embed_pixels, settings_text
 from fmri2image.report.provenance import describe_sources, read_made_with
-from fmri2image.report.responses import RESPONSE_COLUMNS, describe_responses
 from fmri2image.report.style import SIMULATED, TRANSDUCTIVE
 from fmri2image.report.subject_page import motion_errors, write_subject_page
 from fmri2image.report.summary import image_detail, write_summary

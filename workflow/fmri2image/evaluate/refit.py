@@ -7,11 +7,12 @@ away from the stimulus that was left out. Exchanging labels afterwards misses th
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from fmri2image.core.arrays import LabelledArray, concatenate, row_index
+from fmri2image.core.arrays import LabelledArray, concatenate, read_array, row_index
 from fmri2image.core.images import resize
 from fmri2image.core.samples import Samples
 from fmri2image.core.seeds import generator_for
@@ -103,6 +104,11 @@ def wins_among(images: LabelledArray, stimuli: LabelledArray, similarity: str) -
     own = row_index(stimuli.rows, [stimulus_of(row) for row in images.rows])
     resized = resize(images.values, stimuli.values.shape[-1])
     return win_matrix(SIMILARITIES[similarity](resized, stimuli.values)), own
+
+
+def independent_sizes(path: str | Path) -> dict[str, float]:
+    """Return the sizes of the true features of independent images in one layer's file, the reference of a correction."""
+    return reference_sizes(_measured(read_array(path, "features").values))
 
 
 @dataclass

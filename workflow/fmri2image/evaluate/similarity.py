@@ -27,6 +27,23 @@ def correlation_matrix(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a @ b.T
 
 
+def column_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the correlation over rows of the columns of two arrays.
+
+    Parameters
+    ----------
+    a, b : arrays of shape (n_rows, n_columns)
+
+    Returns
+    -------
+    r : array of shape (n_columns,)
+        NaN where a column does not vary.
+    """
+    a, b = (x - x.mean(axis=0) for x in (np.asarray(a, dtype=float), np.asarray(b, dtype=float)))
+    spread = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    return np.divide((a * b).sum(axis=0), spread, out=np.full(spread.shape, np.nan), where=spread > 0)
+
+
 def pixel_correlation(images: np.ndarray, stimuli: np.ndarray) -> np.ndarray:
     """Return the correlation of the vectorised RGB images (Shen et al. 2019, PLOS CB, "Evaluation of reconstruction quality").
 

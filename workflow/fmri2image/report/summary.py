@@ -9,7 +9,7 @@ import pandas as pd
 
 from fmri2image.core.images import read_images, resize
 from fmri2image.core.tables import read_table
-from fmri2image.report.detail import coarse_and_fine
+from fmri2image.evaluate.detail import coarse_and_fine
 from fmri2image.report.facts import (
     counted,
     decimal,

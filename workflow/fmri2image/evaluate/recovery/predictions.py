@@ -10,8 +10,9 @@ import torch
 from fmri2image.core.arrays import LabelledArray, open_h5, row_index
 from fmri2image.core.seeds import generator_for
 from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
-from fmri2image.evaluate.recovery.responses import correlation, finite_mean
+from fmri2image.evaluate.recovery.responses import finite_mean
 from fmri2image.evaluate.recovery.table import recovery_row
+from fmri2image.evaluate.similarity import column_correlation
 
 # A random choice of units gives the mean over a layer to about 0.01.
 UNITS = 500
@@ -68,7 +69,7 @@ def noise_free_accuracy(
             shown = [tests[name]["stimuli"] for name in names]
             decoded = decoder.predict(true[training], [responses[s].values[:, areas[roi]] for s in shown])
             for name, stimulus_set, values in zip(names, shown, decoded, strict=True):
-                found[roi, name].append(finite_mean(correlation(values, true[stimulus_set])))
+                found[roi, name].append(finite_mean(column_correlation(values, true[stimulus_set])))
     return {key: float(np.mean(values)) if values else np.nan for key, values in found.items()}
 
 

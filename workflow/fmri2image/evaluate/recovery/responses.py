@@ -7,23 +7,7 @@ import numpy as np
 from fmri2image.core.samples import Samples
 from fmri2image.evaluate.recovery.table import AREAS, recovery_row
 from fmri2image.evaluate.recovery.truth import SetTruth
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the correlation over rows of the columns of two arrays.
-
-    Parameters
-    ----------
-    a, b : arrays of shape (n_rows, n_columns)
-
-    Returns
-    -------
-    r : array of shape (n_columns,)
-        NaN where a column does not vary.
-    """
-    a, b = (x - x.mean(axis=0) for x in (np.asarray(a, dtype=float), np.asarray(b, dtype=float)))
-    spread = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.divide((a * b).sum(axis=0), spread, out=np.full(spread.shape, np.nan), where=spread > 0)
+from fmri2image.evaluate.similarity import column_correlation
 
 
 def expected_pattern_correlation(true: np.ndarray, gain: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
@@ -76,7 +60,7 @@ def response_rows(samples: Samples, truth: Mapping[str, SetTruth], training: str
     for stimulus_set, known in truth.items():
         averaged = samples.select(trials=in_set(samples, stimulus_set)).average("stimulus")
         true = known.responses.take([str(name) for name in averaged.trials["stimulus"]], "The samples").values
-        by_voxel = correlation(true, averaged.data)
+        by_voxel = column_correlation(true, averaged.data)
         true, measured = _z_score(true, true_training), _z_score(averaged.data, measured_training)
         varied = np.isfinite(true).all(axis=0) & np.isfinite(measured).all(axis=0)
         for roi, inside in areas(samples).items():
@@ -89,7 +73,7 @@ def response_rows(samples: Samples, truth: Mapping[str, SetTruth], training: str
                 )
             )
             good = inside & varied
-            by_stimulus = correlation(true[:, good].T, measured[:, good].T)
+            by_stimulus = column_correlation(true[:, good].T, measured[:, good].T)
             ceiling = finite_mean(expected_pattern_correlation(true[:, good], gain[good], known.ceiling[good]))
             n = int(np.isfinite(by_stimulus).sum())
             rows.append(recovery_row("pattern_correlation", finite_mean(by_stimulus), n, ceiling=ceiling, **place))
@@ -111,7 +95,7 @@ def roi_rows(samples: Samples, true: np.ndarray) -> list[dict]:
         for roi, inside in areas(samples).items():
             place = {"roi": roi, "stimulus_set": stimulus_set}
             expected, measured = (x[np.ix_(blocks, inside)].mean(axis=1, dtype=float) for x in (true, samples.data))
-            r = float(correlation(expected[:, None], measured[:, None])[0])
+            r = float(column_correlation(expected[:, None], measured[:, None])[0])
             ratio = measured.std() / expected.std() if expected.std() > 0 else np.nan
             for measure, value in (("roi_correlation", r), ("roi_amplitude", ratio), ("roi_gain", r * ratio)):
                 rows.append(recovery_row(measure, value, len(measured), **place))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fmri2image.core.samples import Samples
+from fmri2image.evaluate.similarity import column_correlation
 
 RESPONSE_COLUMNS = {
     "dataset": "Study",
@@ -85,6 +86,4 @@ def split_half(samples: Samples) -> np.ndarray:
     if len(shared) < 3:
         return np.full(samples.data.shape[1], np.nan)
     first, second = (np.stack([half[name] for name in shared]).astype(float) for half in halves)
-    first, second = first - first.mean(0), second - second.mean(0)
-    norm = np.sqrt((first**2).sum(0) * (second**2).sum(0))
-    return np.divide((first * second).sum(0), norm, out=np.full(len(norm), np.nan), where=norm > 0)
+    return column_correlation(first, second)
