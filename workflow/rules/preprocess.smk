@@ -63,8 +63,8 @@ rule correct_motion:
     output:
         bold=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.nii.gz")),
         bold_sidecar=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.json")),
-        motion=study.run_path("preprocess", "desc-motion_timeseries.tsv"),
-        motion_sidecar=study.run_path("preprocess", "desc-motion_timeseries.json"),
+        motion=study.run_path("preprocess", "desc-confounds_timeseries.tsv"),
+        motion_sidecar=study.run_path("preprocess", "desc-confounds_timeseries.json"),
     log:
         "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
     benchmark:

@@ -5,8 +5,9 @@ from pathlib import Path
 from fmri2image.core.job import job
 from fmri2image.core.samples import write_bdata
 from fmri2image.core.tables import read_table
+from fmri2image.preprocess.masks import read_masks
 from fmri2image.samples.build import Run, SampleSettings, build_samples
-from fmri2image.samples.rois import add_unions, read_masks
+from fmri2image.samples.rois import add_unions
 from fmri2image.samples.stimuli import check_stimuli
 
 

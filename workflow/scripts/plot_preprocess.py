@@ -7,10 +7,11 @@ import numpy as np
 
 from fmri2image.core.job import job
 from fmri2image.preprocess.images import read_image
+from fmri2image.preprocess.masks import read_masks
 from fmri2image.preprocess.quality import write_quality
 from fmri2image.preprocess.reslice import reslice
 from fmri2image.preprocess.tables import read_motion
-from fmri2image.samples.rois import add_unions, read_masks
+from fmri2image.samples.rois import add_unions
 
 
 def main(

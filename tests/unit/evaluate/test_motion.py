@@ -65,7 +65,7 @@ def test_runs_are_scored_against_mid_volume_poses_by_name(truth, tmp_path):
     for run, kept, wrong in (("01", slice(2, 6), 0.0), ("02", slice(2, 4), 0.3)):
         estimated = rigid_parameters(relative[kept], CENTRE)
         estimated[:, 1] += wrong
-        path = tmp_path / f"sub-01_ses-Test01_task-perception_run-{run}_desc-motion_timeseries.tsv"
+        path = tmp_path / f"sub-01_ses-Test01_task-perception_run-{run}_desc-confounds_timeseries.tsv"
         n = len(estimated)
         fit = MotionFit(estimated, np.ones(n), np.ones(n), np.ones(n, bool), np.ones(n, int))
         write_motion(path, motion_table(fit))

@@ -28,7 +28,7 @@ def test_framewise_displacement_by_hand():
 
 
 def test_round_trip(tmp_path, fit):
-    path = tmp_path / "sub-01_run-01_desc-motion_timeseries.tsv"
+    path = tmp_path / "sub-01_run-01_desc-confounds_timeseries.tsv"
     write_motion(path, motion_table(fit), {"Simulated": True})
     table = read_motion(path)
     np.testing.assert_allclose(table[list(PARAMETERS)], fit.parameters, rtol=1e-6)

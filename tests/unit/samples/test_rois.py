@@ -5,7 +5,8 @@ import pytest
 
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.preprocess.images import write_image
-from fmri2image.samples.rois import RoiMasks, add_unions, read_masks, voxel_table
+from fmri2image.preprocess.masks import RoiMasks, read_masks
+from fmri2image.samples.rois import add_unions, voxel_table
 
 AFFINE = np.diag([-3.0, 3, 3, 1])
 AFFINE[:3, 3] = [10, -20, 5]

@@ -1,4 +1,4 @@
-"""Motion tables in BIDS-Derivatives form: ``…_desc-motion_timeseries.tsv`` with a JSON sidecar."""
+"""Motion tables in BIDS-Derivatives form: ``…_desc-confounds_timeseries.tsv`` with a JSON sidecar."""
 
 from collections.abc import Mapping
 from pathlib import Path

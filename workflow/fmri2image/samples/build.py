@@ -20,6 +20,7 @@ from fmri2image.preprocess.images import (
     same_grid,
     sidecar_path,
 )
+from fmri2image.preprocess.masks import RoiMasks
 from fmri2image.preprocess.tables import read_motion
 from fmri2image.samples.blocks import average_blocks
 from fmri2image.samples.events import IMAGERY, initial_rest, read_events, stimulated, stimulus_blocks
@@ -31,7 +32,7 @@ from fmri2image.samples.nuisance import (
     rest_level,
     task_response,
 )
-from fmri2image.samples.rois import RoiMasks, voxel_table
+from fmri2image.samples.rois import voxel_table
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Run:
     Parameters
     ----------
     bold, motion, events : path
-        ``…_space-T1w_desc-preproc_bold.nii.gz`` with its sidecar, ``…_desc-motion_timeseries.tsv``, ``…_events.tsv``.
+        ``…_space-T1w_desc-preproc_bold.nii.gz`` with its sidecar, ``…_desc-confounds_timeseries.tsv``, ``…_events.tsv``.
     stimulus_set : str
         ``train``, ``test``, ``shapes``, ``letters``, ...
     session : str

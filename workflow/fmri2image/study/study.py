@@ -180,7 +180,7 @@ class Study(Paths):
 
     def motion_tables(self, wildcards: Any) -> list[str]:
         """Return the motion tables of all runs of a subject."""
-        return self.run_files(wildcards.subject, "desc-motion_timeseries.tsv")
+        return self.run_files(wildcards.subject, "desc-confounds_timeseries.tsv")
 
     def miyawaki_files(self) -> list[str]:
         """Return the files of a Miyawaki folder that the configuration names; none when nilearn downloads them."""
