@@ -1,0 +1,86 @@
+"""What the rules of acquire, preprocess and samples ask of a study."""
+
+from pathlib import Path
+from typing import Any
+
+from fmri2image.acquire.phantom import paradigm
+from fmri2image.study.paths import PREPROC, Paths
+
+
+class DataQuestions(Paths):
+    """Inputs and settings of the stages up to samples."""
+
+    def stimuli_settings(self) -> dict:
+        """Return what generating the stimuli needs to know."""
+        shown = self.config["acquire"].get("simulate", {}).get("stimulus_sets", {})
+        imagery = {name: part["from"] for name, part in shown.items() if part.get("kind") == "imagery"}
+        return {"seed": self.config["seed"], "images": self.config["acquire"]["images"], "imagery": imagery}
+
+    def dataset_settings(self) -> dict:
+        """Return what describing the simulated dataset needs to know."""
+        chapter = self.config["acquire"]["simulate"]
+        kinds = {name: {"kind": paradigm.task(part)} for name, part in chapter["stimulus_sets"].items()}
+        settings = {"dialect": paradigm.dialect(chapter), "stimulus_sets": kinds}
+        if settings["dialect"] == "ds001246":  # its sidecars belong to no subject
+            keys = ("repetition_time", "slice_timing", "voxel_size", "slab", "slab_tilt")
+            settings |= {key: chapter[key] for key in keys}
+        return {"subjects": self.subjects, "simulate": settings}
+
+    def simulate_settings(self, subject: str) -> dict:
+        """Return what the simulator needs to know about a subject; the runs of other subjects are not in it."""
+        chapter = paradigm.for_subject(self.config["acquire"]["simulate"], subject)
+        return {"subject": subject, "seed": self.config["seed"], "simulate": chapter}
+
+    def preprocess_settings(self, *keys: str) -> dict:
+        """Return the named settings of the preprocess stage; ``device`` is the study's."""
+        chapter = {**self.config.get("preprocess", {}), "device": self.config["device"]}
+        return {key: chapter[key] for key in keys if key in chapter}
+
+    def quality_settings(self) -> dict:
+        """Return what the quality page needs to know: unions, and the first six areas that are unions as outlines."""
+        unions = self.config["samples"]["unions"]
+        joined = {name for name, parts in unions.items() if set(parts) & set(unions)}
+        outlines = [name for name in [*unions, "HVC"] if name not in joined][:6]
+        return {"simulated": self.simulated, "unions": unions, "outlines": outlines}
+
+    def samples_settings(self, wildcards: Any) -> dict:
+        """Return what building a subject's samples needs to know."""
+        chapter = self.config["samples"]
+        cleaning = {key: value for key, value in chapter.items() if key not in ("masks", "unions")}
+        runs = self.runs[wildcards.subject]
+        return {"cleaning": cleaning, "unions": chapter["unions"], "runs": runs, "simulated": self.simulated}
+
+    def samples_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of a subject's samples: BOLD with sidecar, motion and events of every run, and the masks."""
+        subject = wildcards.subject
+        return {
+            "bold": self.run_files(subject, f"{PREPROC}.nii.gz"),
+            "sidecars": self.run_files(subject, f"{PREPROC}.json"),
+            "motion": self.motion_tables(wildcards),
+            "events": self.run_files(subject, "events.tsv", "bids"),
+        }
+
+    def reference_inputs(self, wildcards: Any) -> dict:
+        """Return the run whose mean is the reference of a subject's motion correction."""
+        return self.reference_run(wildcards.subject)
+
+    def inplane_image(self, wildcards: Any) -> str:
+        """Return the in-plane image that belongs to a subject's reference."""
+        return self.inplane_file(wildcards.subject)
+
+    def motion_tables(self, wildcards: Any) -> list[str]:
+        """Return the motion tables of all runs of a subject."""
+        return self.run_files(wildcards.subject, "desc-confounds_timeseries.tsv")
+
+    def miyawaki_files(self) -> list[str]:
+        """Return the files of a Miyawaki folder that the configuration names; none when nilearn downloads them."""
+        folder = self.config["acquire"].get("data")
+        if folder is None:
+            return []
+        matrix = Path(folder) / "miyawaki2008_s1_V1_figure.npz"
+        return [str(matrix)] if matrix.is_file() else [str(folder)]
+
+    def miyawaki_settings(self) -> dict:
+        """Return what reading Miyawaki et al. 2008 needs to know."""
+        chapter = self.config["acquire"]
+        return {"data": chapter.get("data"), "image_size": chapter.get("image_size", 60)}

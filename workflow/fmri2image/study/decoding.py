@@ -1,0 +1,167 @@
+"""What the rules of features, decode and reconstruct ask of a study."""
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fmri2image.core.digest import WORKFLOW
+from fmri2image.core.errors import ConfigError
+from fmri2image.core.splits import training_name
+from fmri2image.features.networks import network_module
+from fmri2image.study.paths import TRUE_FEATURES, Paths
+
+
+class DecodingQuestions(Paths):
+    """Inputs and settings of the stages from features to images."""
+
+    def weights(self, network: str) -> str:
+        """Return the weights file of a network: shipped, or trained by the workflow."""
+        entry = self.networks[network]
+        if entry["source"] == "shipped":
+            return entry["weights"]
+        return f"{self.root}/features/{network}/weights.safetensors"
+
+    def training_settings(self, wildcards: Any) -> dict:
+        """Return what training a network needs to know."""
+        entry = self.networks[wildcards.network]
+        if "training" not in entry:
+            raise ConfigError(f"config: features.networks.{wildcards.network}: training it needs the key 'training'.")
+        return {"name": entry["network"], "training": entry["training"]}
+
+    def network_settings(self, network: str) -> dict:
+        """Return what builds a network."""
+        return {"name": self.networks[network]["network"], "weights": self.weights(network)}
+
+    def network_module(self, network: str) -> str:
+        """Return the module that builds a network."""
+        return network_module(self.networks[network]["network"])
+
+    def feature_settings(self, network: str) -> dict:
+        """Return what extracting features needs to know."""
+        entry = self.networks[network]
+        return {
+            "network": self.network_settings(network),
+            "layers": entry["layers"],
+            "batch": entry["batch"],
+            "device": self.config["device"],
+            "simulated": self.simulated,
+        }
+
+    def decoder_tests(self, decoder: str) -> dict[str, dict]:
+        """Return the tests for which some analysis needs this decoder."""
+        rows = [row for row in self.analyses if self.methods[row["method"]].get("decoder") == decoder]
+        wanted = {test for row in rows for test in row["tests"]}
+        return {name: test for name, test in self.tests.items() if name in wanted}
+
+    def training_sets(self, tests: Mapping[str, Mapping]) -> list[str]:
+        """Return the stimulus sets whose features or images some test trains on."""
+        return sorted({test.get("training", test["stimuli"]) for test in tests.values()})
+
+    def feature_sets(self, decoder: str) -> list[str]:
+        """Return the stimulus sets that a decoder trains on and takes the reference of the norm correction from."""
+        reference = self.decoders[decoder]["norm_reference"]
+        trained = self.training_sets(self.decoder_tests(decoder))
+        return sorted({*trained, *([] if reference == "training" else [reference])})
+
+    def training_features(self, decoder: str) -> list[str]:
+        """Return the feature files of all stimulus sets that a decoder needs, set by set."""
+        network = self.decoders[decoder]["network"]
+        return [file for name in self.feature_sets(decoder) for file in self.feature_files(network, name)]
+
+    def decode_settings(self, decoder: str) -> dict:
+        """Return what decoding needs to know."""
+        entry = self.decoders[decoder]
+        return {
+            "tests": self.decoder_tests(decoder),
+            "feature_sets": self.feature_sets(decoder),
+            "layers": self.layers(entry["network"]),
+            "decoder": {key: value for key, value in sorted(entry.items()) if key not in ("network", "decoder")},
+            "device": self.config["device"],
+            "simulated": self.simulated,
+        }
+
+    def method_of(self, name: str) -> str:
+        """Return the method (module) behind a named setting."""
+        return self.methods[name]["method"]
+
+    def method_modules(self, name: str) -> list[str]:
+        """Return the modules that a named method finds through settings, for the code digest."""
+        network = self.network_of(name)
+        return [f"fmri2image.reconstruct.{self.method_of(name)}", *([self.network_module(network)] if network else [])]
+
+    def method_layers(self, name: str) -> list[str]:
+        """Return the layers of decoded features that a named method reads; none for methods that take samples."""
+        network = self.network_of(name)
+        return [] if network is None else self.methods[name].get("layers", self.layers(network))
+
+    def learns(self, name: str) -> bool:
+        """Tell whether a named method's module has a function `fit`, without importing it."""
+        path = WORKFLOW / "fmri2image" / "reconstruct" / f"{self.method_of(name)}.py"
+        if not path.is_file():
+            raise ConfigError(f"config: reconstruct.methods.{name}: there is no module {path.name} for this method.")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return any(isinstance(node, ast.FunctionDef) and node.name == "fit" for node in tree.body)
+
+    def _method(self, name: str) -> dict:
+        # In sorted order: a parameter is compared by its text, and the order of keys in the file must not count.
+        apart = ("method", "decoder", "norm_correction")
+        options = {key: value for key, value in sorted(self.methods[name].items()) if key not in apart}
+        network = self.network_of(name)
+        if network is not None:
+            options["network"] = self.network_settings(network)
+        return {
+            "method": self.method_of(name),
+            "options": options,
+            "device": self.config["device"],
+            "seed": self.config["seed"],
+            "simulated": self.simulated,
+        }
+
+    def fit_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of learning: samples and the images of the training set."""
+        training = wildcards.training
+        stimuli = self.tests[training]["stimuli"] if training in self.tests else training
+        return {
+            "samples": f"{self.root}/samples/sub-{wildcards.subject}.h5",
+            "stimuli": f"{self.root}/stimuli/{stimuli}.h5",
+        }
+
+    def fit_settings(self, wildcards: Any) -> dict:
+        """Return what learning needs to know."""
+        training = wildcards.training
+        split = next(test for name, test in self.tests.items() if training_name(self.tests, name) == training)
+        return {**self._method(wildcards.method), "split": split}
+
+    def reconstruct_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of a reconstruction: decoded features, true features, or samples and what was learned."""
+        name, source, test = wildcards.method, wildcards.source, wildcards.test
+        if source == TRUE_FEATURES:
+            stimuli = self.tests[test]["stimuli"]
+            inputs = {"features": self.feature_files(self.network_of(name), stimuli, self.method_layers(name))}
+        elif self.network_of(name):
+            inputs = {"features": self.decoded_files(self.methods[name]["decoder"], source, self.method_layers(name))}
+        else:
+            inputs = {"samples": f"{self.root}/samples/sub-{_subject(source)}.h5"}
+            if self.learns(name):
+                training = training_name(self.tests, test)
+                inputs["state"] = f"{self.root}/reconstruct/{name}/{source}_fit-{training}.pt"
+        if self.network_of(name):
+            inputs["weights"] = self.weights(self.network_of(name))
+        return inputs
+
+    def reconstruct_settings(self, wildcards: Any) -> dict:
+        """Return what a reconstruction needs to know."""
+        name = wildcards.method
+        settings = {**self._method(name), "layers": self.method_layers(name), "split": self.tests[wildcards.test]}
+        if self.network_of(name) and getattr(wildcards, "source", None) != TRUE_FEATURES:
+            settings["norm_correction"] = self.methods[name]["norm_correction"]
+        return settings
+
+    def gpu(self) -> int:
+        """Return the number of GPUs that a reconstruction asks the cluster for."""
+        return 0 if self.config["device"] == "cpu" else 1
+
+
+def _subject(source: str) -> str:
+    return re.match(r"sub-([A-Za-z0-9]+)_roi-", source).group(1)

@@ -1,0 +1,97 @@
+"""Checks that every name a configuration uses is one that it defines."""
+
+from collections.abc import Mapping
+
+from fmri2image.core.errors import ConfigError
+from fmri2image.study.check import known_name
+from fmri2image.study.paths import Paths
+
+
+class NameChecks(Paths):
+    """The part of a study that checks its own names."""
+
+    def check_names(self) -> None:
+        """Check that every name the configuration uses is one that it defines.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.simulated and not {"simulate", "images"} <= set(self.config["acquire"]):
+            raise ConfigError("config: acquire: source 'simulate' needs the keys 'simulate' and 'images'.")
+        if self.simulated and "preprocess" not in self.config:
+            raise ConfigError("config: preprocess: raw data need this chapter.")
+        counted = "natural_images" in self.config["acquire"].get("images", {})
+        if self.simulated and "natural" in self.stimulus_sets and not counted:
+            raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
+        if self.simulated:
+            self._check_paradigm(self.config["acquire"]["simulate"]["stimulus_sets"])
+        for name, test in self.tests.items():
+            known_name(test["stimuli"], self.stimulus_sets, f"tests.{name}.stimuli", "stimulus_sets")
+            if ("training" in test) == ("leave_out" in test):
+                raise ConfigError(f"config: tests.{name}: give either 'training' or 'leave_out'.")
+            if "training" in test:
+                known_name(test["training"], self.stimulus_sets, f"tests.{name}.training", "stimulus_sets")
+        for name, decoder in self.decoders.items():
+            known_name(decoder["network"], self.networks, f"decode.decoders.{name}.network", "features.networks")
+            self._check_norm_reference(name, decoder["norm_reference"])
+        for name, method in self.methods.items():
+            if "decoder" in method:
+                known_name(method["decoder"], self.decoders, f"reconstruct.methods.{name}.decoder", "decode.decoders")
+                layers = self.layers(self.network_of(name))
+                for layer in method.get("layers", []):
+                    known_name(layer, layers, f"reconstruct.methods.{name}.layers", "that network's layers")
+        for i, row in enumerate(self.analyses):
+            known_name(row["method"], self.methods, f"analyses.{i}.method", "reconstruct.methods")
+            for test in row["tests"]:
+                known_name(test, self.tests, f"analyses.{i}.tests", "tests")
+                if "leave_out" in self.tests[test] and "refit_permutations" not in row:
+                    raise ConfigError(
+                        f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
+                    )
+        for name, judge in self.judges.items():
+            for method in dict.fromkeys(row["method"] for row in self.analyses):
+                network = self.network_of(method)
+                if network and self.networks[network]["network"] == judge["network"]:
+                    raise ConfigError(
+                        f"config: evaluate.judges.{name}: network '{judge['network']}' reconstructs in method '{method}' "
+                        "and cannot judge its own images; choose another network."
+                    )
+        primary = self.config["report"]["primary"]
+        known_name(primary["method"], self.methods, "report.primary.method", "reconstruct.methods")
+        known_name(primary["roi"], self.rois, "report.primary.roi", "the areas of the analyses")
+        if "masks" in self.config["samples"]:
+            areas = list(self.config["samples"]["masks"])
+            for union, parts in self.config["samples"]["unions"].items():
+                for part in parts:
+                    known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
+                areas.append(union)
+            areas = [*self.config["samples"]["masks"], *self.config["samples"]["unions"]]
+            for roi in self.rois:
+                known_name(roi, areas, "analyses: rois", "samples.masks and samples.unions")
+
+    def _check_paradigm(self, shown: Mapping[str, Mapping]) -> None:
+        for name, part in shown.items():
+            where = f"acquire.simulate.stimulus_sets.{name}"
+            known_name(name, self.stimulus_sets, "acquire.simulate.stimulus_sets", "stimulus_sets")
+            if isinstance(part["runs"], Mapping):
+                for subject in part["runs"]:
+                    known_name(subject, [*self.subjects, "default"], f"{where}.runs", "subjects, nor 'default'")
+            for other in part.get("from", {}):
+                known_name(other, self.stimulus_sets, f"{where}.from", "stimulus_sets")
+        try:
+            self.runs  # noqa: B018 - lists them once, which checks that the presentations fit into them
+        except ConfigError as error:
+            raise ConfigError(f"config: acquire: {error}") from error
+
+    def _check_norm_reference(self, decoder: str, reference: str) -> None:
+        if reference == "training":
+            return
+        where = f"decode.decoders.{decoder}.norm_reference"
+        known_name(reference, self.stimulus_sets, where, "stimulus_sets, nor 'training'")
+        tested = [name for name, test in self.tests.items() if test["stimuli"] == reference]
+        if tested:
+            raise ConfigError(
+                f"config: {where}: '{reference}' is what the test '{tested[0]}' tests; name images that are not tested, "
+                "or 'training'."
+            )
