@@ -5,7 +5,7 @@ rule make_reference:
     input:
         unpack(study.reference_inputs),
     output:
-        reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
+        reference=f"{study.preprocessed}_boldref.nii.gz",
     log:
         "results/logs/make_reference/{dataset}_sub-{subject}.log",
     benchmark:
@@ -17,7 +17,7 @@ rule make_reference:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=study.preprocess_settings("discard_seconds", "realign"),
+        settings=study.preprocess_settings("discard_seconds", "realign", "device"),
         code=code_digest("make_reference"),
         env=env_digest("preprocess"),
     message:
@@ -29,10 +29,14 @@ rule make_reference:
 rule coregister:
     input:
         reference=rules.make_reference.output.reference,
-        inplane=study.inplane_image,
+        inplane=study.inplane_images,
         t1w=study.t1w_file(),
+        grid=study.mask_files()[0],
     output:
-        transform="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
+        transform=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.txt",
+        checks=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.json",
+        reference_t1w=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
+        brain_mask=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
     log:
         "results/logs/coregister/{dataset}_sub-{subject}.log",
     benchmark:
@@ -48,7 +52,7 @@ rule coregister:
         code=code_digest("coregister"),
         env=env_digest("preprocess"),
     message:
-        "sub-{wildcards.subject}: EPI to in-plane T2 to T1w"
+        "sub-{wildcards.subject}: EPI to T1w"
     script:
         "../scripts/coregister.py"
 
@@ -59,12 +63,15 @@ rule correct_motion:
         sidecar=study.sidecar_path(),
         reference=rules.make_reference.output.reference,
         transform=rules.coregister.output.transform,
-        grid=study.mask_files()[0],
+        brain_mask=rules.coregister.output.brain_mask,
+        masks=study.mask_files(),
     output:
-        bold=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.nii.gz")),
-        bold_sidecar=temp(study.run_path("preprocess", "space-T1w_desc-preproc_bold.json")),
-        motion=study.run_path("preprocess", "desc-confounds_timeseries.tsv"),
-        motion_sidecar=study.run_path("preprocess", "desc-confounds_timeseries.json"),
+        series=study.run_path("preprocess", f"{SERIES}.h5"),
+        confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
+        confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
+        summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
+        bold=study.kept_bold("nii.gz"),
+        bold_sidecar=study.kept_bold("json"),
     log:
         "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
     benchmark:
@@ -72,15 +79,16 @@ rule correct_motion:
     wildcard_constraints:
         task="[A-Za-z0-9]+",
     conda:
-        "../../envs/preprocess.yaml"
+        f"../../envs/{study.motion_environment}.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
+        gpu=study.preprocess_gpu(),
     params:
-        settings=study.preprocess_settings("discard_seconds", "realign", "reslice_order", "device"),
-        code=code_digest("correct_motion"),
-        env=env_digest("preprocess"),
+        settings=study.motion_settings(),
+        code=code_digest("correct_motion", also=[f"fmri2image.preprocess.{study.engine}"]),
+        env=env_digest(study.motion_environment),
     message:
         "sub-{wildcards.subject} ses-{wildcards.session} run-{wildcards.run}: motion"
     script:

@@ -1,13 +1,14 @@
-# Clean each run, average each stimulus block: trials × voxels in BData layout.
+# Clean each run, one response per stimulus block: trials × voxels in BData layout.
 if study.simulated:
 
     rule build_samples:
         input:
             unpack(study.samples_inputs),
-            masks=study.mask_files(),
             stimuli="results/{dataset}/stimuli/stimuli.tsv",
         output:
             samples="results/{dataset}/samples/sub-{subject}.h5",
+            trials="results/{dataset}/samples/sub-{subject}_trials.tsv",
+            runs="results/{dataset}/samples/sub-{subject}_runs.tsv",
         log:
             "results/logs/build_samples/{dataset}_sub-{subject}.log",
         benchmark:

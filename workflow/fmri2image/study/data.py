@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.study.paths import PREPROC, Paths
+from fmri2image.study.paths import CONFOUNDS, SERIES, Paths
 
 
 class DataQuestions(Paths):
@@ -32,9 +32,23 @@ class DataQuestions(Paths):
         return {"subject": subject, "seed": self.config["seed"], "simulate": chapter}
 
     def preprocess_settings(self, *keys: str) -> dict:
-        """Return the named settings of the preprocess stage; ``device`` is the study's."""
-        chapter = {**self.config.get("preprocess", {}), "device": self.config["device"]}
+        """Return the named settings of the preprocess stage; its device is the CPU unless it says otherwise."""
+        chapter = {"device": "cpu", **self.config.get("preprocess", {})}
         return {key: chapter[key] for key in keys if key in chapter}
+
+    def motion_settings(self) -> dict:
+        """Return what correcting the motion of a run needs to know; the settings of other engines are not in it."""
+        common = ("discard_seconds", "engine", "slice_timing", "slice_timing_reference", "reslice_order", "keep_bold")
+        return self.preprocess_settings(*common, self.engine, "device")
+
+    @property
+    def motion_environment(self) -> str:
+        """Environment of motion correction: ANTs has one of its own."""
+        return "ants" if self.engine == "ants" else "preprocess"
+
+    def preprocess_gpu(self) -> int:
+        """Return the number of GPUs that motion correction asks the cluster for."""
+        return 0 if self.preprocess_settings("device")["device"] == "cpu" else 1
 
     def quality_settings(self) -> dict:
         """Return what the quality page needs to know: unions, and the first six areas that are unions as outlines."""
@@ -51,12 +65,11 @@ class DataQuestions(Paths):
         return {"cleaning": cleaning, "unions": chapter["unions"], "runs": runs, "simulated": self.simulated}
 
     def samples_inputs(self, wildcards: Any) -> dict:
-        """Return the inputs of a subject's samples: BOLD with sidecar, motion and events of every run, and the masks."""
+        """Return the inputs of a subject's samples: signals, confounds and events of every run."""
         subject = wildcards.subject
         return {
-            "bold": self.run_files(subject, f"{PREPROC}.nii.gz"),
-            "sidecars": self.run_files(subject, f"{PREPROC}.json"),
-            "motion": self.motion_tables(wildcards),
+            "series": self.run_files(subject, f"{SERIES}.h5"),
+            "confounds": self.motion_tables(wildcards),
             "events": self.run_files(subject, "events.tsv", "bids"),
         }
 
@@ -64,13 +77,14 @@ class DataQuestions(Paths):
         """Return the run whose mean is the reference of a subject's motion correction."""
         return self.reference_run(wildcards.subject)
 
-    def inplane_image(self, wildcards: Any) -> str:
-        """Return the in-plane image that belongs to a subject's reference."""
-        return self.inplane_file(wildcards.subject)
+    def inplane_images(self, wildcards: Any) -> list[str]:
+        """Return the in-plane image that belongs to a subject's reference, where coregistration goes through it."""
+        path = self.config["preprocess"]["coregister"].get("path", "inplane")
+        return [self.inplane_file(wildcards.subject)] if path == "inplane" else []
 
     def motion_tables(self, wildcards: Any) -> list[str]:
-        """Return the motion tables of all runs of a subject."""
-        return self.run_files(wildcards.subject, "desc-confounds_timeseries.tsv")
+        """Return the confounds tables of all runs of a subject; they hold its motion."""
+        return self.run_files(wildcards.subject, f"{CONFOUNDS}.tsv")
 
     def miyawaki_files(self) -> list[str]:
         """Return the files of a Miyawaki folder that the configuration names; none when nilearn downloads them."""

@@ -7,7 +7,11 @@ from typing import Any
 from fmri2image.acquire.phantom import paradigm
 
 TRUE_FEATURES = "true-features"
-PREPROC = "space-T1w_desc-preproc_bold"
+# What preprocessing hands over of every run, without the ending.
+SERIES = "space-T1w_desc-areas_timeseries"
+CONFOUNDS = "desc-confounds_timeseries"
+SUMMARY = "desc-quality_bold"
+BOLD = "space-T1w_desc-preproc_bold"
 
 
 class Paths:
@@ -33,6 +37,8 @@ class Paths:
         self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
         self.simulated: bool = config["acquire"]["source"] == "simulate"
+        self.engine: str = config.get("preprocess", {}).get("engine", "")
+        self.preprocessed = "results/{dataset}/preprocess/sub-{subject}/sub-{subject}"
 
     # Raw and preprocessed ---------------------------------------------------------------------------------------------
 
@@ -76,6 +82,11 @@ class Paths:
         if paradigm.dialect(self.config["acquire"]["simulate"]) == "ds001246":
             return "results/{dataset}/bids/task-{task}_bold.json"
         return self.run_path("bids", "bold.json")
+
+    def kept_bold(self, ending: str) -> list[str]:
+        """Return the pattern of a run's preprocessed BOLD, or none where only the areas' signals are kept."""
+        kept = self.config["preprocess"].get("keep_bold", False)
+        return [self.run_path("preprocess", f"{BOLD}.{ending}")] if kept else []
 
     def mask_files(self) -> list[str]:
         """Return the patterns of a subject's mask files."""
