@@ -30,6 +30,18 @@ def change(path: list, value: object) -> dict:
         (["acquire", "simulate", "voxel_size"], 2.75, "2.75 mm voxels"),
         (["preprocess", "discard_seconds"], 10, "first 10 s of every run"),
         (["preprocess", "realign", "fwhm"], 6.5, "6.5 mm FWHM"),
+        (["preprocess", "engine"], "ants", "by ANTs"),
+        (["preprocess", "engine"], "fmriprep", "those of fMRIPrep"),
+        (["preprocess", "engine"], "derivatives", "preprocessed by others"),
+        (["preprocess", "slice_timing"], "before", "Before that, slices"),
+        (["preprocess", "slice_timing"], "after", "After that, slices"),
+        (["preprocess", "realign", "passes"], 1, "Every volume was matched to the mean of the subject's first run"),
+        (["preprocess", "coregister", "cost"], "boundary", "border of white matter"),
+        (["preprocess", "coregister", "path"], "brain", "both reduced to the brain"),
+        (["samples", "responses"], "glm", "one regressor per presentation"),
+        (["samples", "normalise"], "zscore", "z-scored over the run"),
+        (["samples", "confounds"], ["csf"], "the confounds csf"),
+        (["samples", "motion_limit"], {"displacement": 0.4, "share": 0.2, "runs": "drop", "trials": "keep"}, "above 0.4 mm"),
         (["samples", "shift_seconds"], 5.5, "shifted by 5.5 s"),
         (["samples", "despike_threshold"], 4.5, "beyond 4.5 standard deviations"),
         (["samples", "high_pass"], 90.0, "periods of 90 s and longer"),
@@ -54,7 +66,7 @@ def test_a_setting_changes_its_sentence(path, value, wanted):
 def test_steps_that_are_off_are_not_claimed():
     assert "motion parameters" in text(config())
     assert "motion parameters" not in text(change(["samples", "motion_regression"], False))
-    assert "per cent change" not in text(change(["samples", "percent_signal"], False))
+    assert "per cent change" not in text(change(["samples", "normalise"], "none"))
     assert "SSIM" not in text(change(["evaluate", "similarities"], ["pixel"]))
     without_judges = copy.deepcopy(config())
     without_judges["evaluate"].pop("judges", None)
@@ -82,5 +94,16 @@ def test_references_are_numbered_as_they_are_cited(simulated):
 
 
 def test_every_reference_can_be_cited():
-    used = {reference for simulated in (True, False) for reference in methods_text(config(simulated)).references}
+    limit = {"displacement": 0.5, "share": 0.2, "runs": "drop", "trials": "drop"}
+    variants = [
+        config(),
+        config(simulated=False),
+        change(["preprocess", "engine"], "ants"),
+        change(["preprocess", "engine"], "fmriprep"),
+        change(["preprocess", "coregister", "cost"], "boundary"),
+        change(["preprocess", "coregister", "cost"], "normalised_mutual_information"),
+        change(["samples"], {**config()["samples"], "responses": "glm", "glm": {"separate": True}}),
+        change(["samples", "motion_limit"], limit),
+    ]
+    used = {reference for variant in variants for reference in methods_text(variant).references}
     assert set(REFERENCES.values()) <= used

@@ -54,6 +54,11 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:.{min(places, 6)}f}".replace("-", "−")
 
 
+def plural(number: float, word: str) -> str:
+    """Return a number with its word, which gets an s if it is not one."""
+    return f"{number:g} {word}" + ("" if number == 1 else "s")
+
+
 def listing(words: Sequence[str]) -> str:
     """Join words as in a sentence."""
     words = [str(word) for word in words]

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fmri2image.report.facts import counted, listing
+from fmri2image.report.facts import listing, plural
+from fmri2image.report.methods_data import data, preprocessing, samples
 from fmri2image.report.references import REFERENCES
 
 JUDGES = {"squeezenet": "SqueezeNet 1.1 [iandola2016]", "efficientnet-lite0": "EfficientNet-Lite0 [tan2019]"}
@@ -40,9 +41,9 @@ def methods_text(config: Mapping) -> MethodsText:
         A checked configuration.
     """
     raw = [
-        ("Data", _data(config)),
-        ("Preprocessing", _preprocessing(config)),
-        ("Samples", _samples(config)),
+        ("Data", data(config)),
+        ("Preprocessing", preprocessing(config)),
+        ("Samples", samples(config)),
         ("Training and tests", _tests(config)),
         ("Image features", _features(config)),
         ("Feature decoding", _decoding(config)),
@@ -64,107 +65,6 @@ def _number(paragraph: str, numbers: dict[str, int]) -> str:
         return f"[{numbers.setdefault(match[1], len(numbers) + 1)}]"
 
     return re.sub(r"\[([a-z]+\d{4})\]", replace, paragraph)
-
-
-def _plural(number: float, word: str) -> str:
-    return f"{number:g} {word}" + ("" if number == 1 else "s")
-
-
-def _data(config: Mapping) -> str:
-    acquire, subjects = config["acquire"], counted(len(config["subjects"]), "subject")
-    if acquire["source"] == "miyawaki2008":
-        return (
-            f"Data are the responses of area V1 of {subjects} to the figure images of Miyawaki et al. [miyawaki2008], as "
-            "distributed with nilearn. They come preprocessed and z-scored over all trials; every result is therefore "
-            "marked transductive."
-        )
-    if acquire["source"] != "simulate":
-        return f"Data of {subjects} were taken from the source '{acquire['source']}'."
-    scan = acquire["simulate"]
-    response, noise = scan["response"], scan["noise"]
-    text = (
-        f"All data are simulated: {subjects}, each with an anatomy that is a non-linear warp of a template (root mean "
-        f"square {scan['warp']:g} mm), areas placed in template space, and voxels that respond through receptive fields and "
-        "filters that are not part of the decoder's network. The scanner took one volume every "
-        f"{scan['repetition_time']:g} s with {scan['voxel_size']:g} mm voxels over "
-        f"{' × '.join(f'{side:g}' for side in scan['slab'])} mm. Responses vary with a standard deviation of "
-        f"{response['deviation']:g} per cent signal change over training images, and by "
-        f"{response['trial_deviation']:g} of that from trial to trial; all responses were multiplied by "
-        f"{scan['signal_to_noise']:g} (signal to noise). The temporal signal-to-noise ratio of grey matter at rest was "
-        f"{noise['temporal_snr']:g}, with {100 * noise['physiological_fraction']:g} % of that noise variance from the body, and "
-        f"signals drifted slowly by {noise['drift']:g} per cent. The paradigm follows Shen et al. [shen2019]. "
-    )
-    order = [name for name in config["stimulus_sets"] if name in scan["stimulus_sets"]]
-    sets = [_shown(name, scan["stimulus_sets"][name]) for name in order]
-    unseen = [name for name in config["stimulus_sets"] if name not in scan["stimulus_sets"]]
-    if unseen:
-        text += f"The images of the set {listing(unseen)} were shown to nobody. "
-    return text + f"Image sets: {'; '.join(sets)}. One-back repetitions were left out of the analysis."
-
-
-def _shown(name: str, entry: Mapping) -> str:
-    times = _plural(entry["repeats"], "presentation")
-    if entry.get("kind") == "imagery":
-        parts = [f"{n} of {other}" for other, n in sorted(entry["from"].items())]
-        return (
-            f"{name} ({listing(parts)}, imagined {entry['repeats']} times each for {entry['imagery']:g} s after a cue)"
-        )
-    return f"{name} ({_plural(entry['images'], 'image')}, {times} each, blocks of {entry['block']:g} s)"
-
-
-def _preprocessing(config: Mapping) -> str:
-    if "preprocess" not in config:
-        return ""
-    chapter = config["preprocess"]
-    realign = chapter["realign"]
-    return (
-        f"The first {chapter['discard_seconds']:g} s of every run were dropped. Every volume was matched to the mean of the "
-        "subject's first run by a rigid transform (Gauss–Newton on volumes smoothed by "
-        f"{realign['fwhm']:g} mm FWHM, {realign['n_points']:,} voxels, until a step moved no point by more than "
-        f"{realign['tolerance']:g} mm). The reference was coregistered by mutual information to the in-plane T2-weighted "
-        "image and through it to the T1-weighted image, both rigidly [lowekamp2013]. The transforms were multiplied and "
-        f"every volume was interpolated once (B-spline of degree {chapter['reslice_order']}) onto the grid of the areas."
-    )
-
-
-def _samples(config: Mapping) -> str:
-    chapter = config["samples"]
-    steps = []
-    if chapter.get("motion_regression") or chapter.get("linear_trend") or chapter.get("high_pass"):
-        parts = ["a linear trend"] * bool(chapter.get("linear_trend"))
-        if chapter.get("high_pass"):
-            parts.append(f"drifts of periods of {chapter['high_pass']:g} s and longer (beside the task's response)")
-        parts += ["the six motion parameters"] * bool(chapter.get("motion_regression"))
-        steps.append(f"{listing(parts)} were regressed out" if len(parts) > 1 else f"{parts[0]} was regressed out")
-    if chapter.get("percent_signal"):
-        level = {
-            "initial_rest": "the initial rest of the run",
-            "model": "the level at rest, the intercept beside the task's response over the whole run",
-        }[chapter.get("baseline", "initial_rest")]
-        steps.append(f"signals were turned into per cent change from {level}")
-    if chapter.get("despike_threshold"):
-        steps.append(
-            f"values beyond {chapter['despike_threshold']:g} standard deviations of the run were set to that bound"
-        )
-    text = f"Voxel by voxel and run by run, {'; '.join(steps)}. " if steps else ""
-    if "shift_seconds" in chapter:
-        window = chapter.get("window")
-        span = "the duration of the block" if window is None else f"{window:g} s"
-        text += (
-            f"Responses are means over {span}, shifted by {chapter['shift_seconds']:g} s for the haemodynamic delay. "
-        )
-    if chapter.get("unions"):
-        unions = [f"{name} = {' + '.join(parts)}" for name, parts in chapter["unions"].items()]
-        text += f"Areas: {', '.join(chapter.get('masks', []))}; unions: {'; '.join(unions)}. "
-    if any(entry.get("kind") == "imagery" for entry in _paradigm(config).values()):
-        window = chapter.get("imagery_window")
-        span = "its duration" if window is None else f"{window:g} s"
-        text += f"In imagery runs the period '{chapter.get('imagery_start')}' was averaged over {span} instead of the block. "
-    return text + ("The order of the steps is that of Shen et al. [shen2019]." if steps else "")
-
-
-def _paradigm(config: Mapping) -> Mapping:
-    return config["acquire"].get("simulate", {}).get("stimulus_sets", {})
 
 
 def _tests(config: Mapping) -> str:
@@ -196,7 +96,7 @@ def _features(config: Mapping) -> str:
             "with the weights shipped with the workflow" if entry["source"] == "shipped" else "trained in this workflow"
         )
         parts.append(
-            f"Image features are the values of {_plural(len(entry['layers']), 'layer')} of {made}, {origin}, before "
+            f"Image features are the values of {plural(len(entry['layers']), 'layer')} of {made}, {origin}, before "
             f"rectification: {', '.join(entry['layers'])}."
         )
     return " ".join(parts)
@@ -247,7 +147,7 @@ def _reconstruction(config: Mapping) -> str:
             parts.append(
                 f"{name}: starting from a uniform image, pixels were changed within [0, 1] by L-BFGS [liu1989] "
                 f"(memory {method['memory']}, {method['evaluations']} passes through the network) until the features of "
-                f"{_plural(len(method['layers']), 'layer')} matched the decoded ones, each layer weighted by one over the "
+                f"{plural(len(method['layers']), 'layer')} matched the decoded ones, each layer weighted by one over the "
                 "squared norm of its target (Shen et al. [shen2019], eq. 1–3, without image generator)."
             )
         elif method["method"] == "pixels":

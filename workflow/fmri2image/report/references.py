@@ -21,6 +21,24 @@ REFERENCES = {
     "phipson2010": "Phipson B, Smyth GK. Permutation p-values should never be zero: calculating exact p-values when "
     "permutations are randomly drawn. Stat Appl Genet Mol Biol 2010; 9: 39.",
     "lowekamp2013": "Lowekamp BC, Chen DT, Ibáñez L, Blezek D. The design of SimpleITK. Front Neuroinform 2013; 7: 45.",
+    "friston1995": "Friston KJ, Ashburner J, Frith CD, Poline JB, Heather JD, Frackowiak RSJ. Spatial registration and "
+    "normalization of images. Hum Brain Mapp 1995; 3: 165–189.",
+    "avants2011": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC. A reproducible evaluation of ANTs similarity "
+    "metric performance in brain image registration. NeuroImage 2011; 54: 2033–2044.",
+    "esteban2019": "Esteban O, Markiewicz CJ, Blair RW, Moodie CA, Isik AI, Erramuzpe A, et al. fMRIPrep: a robust "
+    "preprocessing pipeline for functional MRI. Nat Methods 2019; 16: 111–116.",
+    "mattes2003": "Mattes D, Haynor DR, Vesselle H, Lewellen TK, Eubank W. PET-CT image registration in the chest using "
+    "free-form deformations. IEEE Trans Med Imaging 2003; 22: 120–128.",
+    "studholme1999": "Studholme C, Hill DLG, Hawkes DJ. An overlap invariant entropy measure of 3D medical image "
+    "alignment. Pattern Recognit 1999; 32: 71–86.",
+    "greve2009": "Greve DN, Fischl B. Accurate and robust brain image alignment using boundary-based registration. "
+    "NeuroImage 2009; 48: 63–72.",
+    "mumford2012": "Mumford JA, Turner BO, Ashby FG, Poldrack RA. Deconvolving BOLD activation in event-related designs for "
+    "multivoxel pattern classification analyses. NeuroImage 2012; 59: 2636–2643.",
+    "power2012": "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE. Spurious but systematic correlations in "
+    "functional connectivity MRI networks arise from subject motion. NeuroImage 2012; 59: 2142–2154.",
+    "nilearn2024": "Nilearn contributors. Nilearn: machine learning for neuroimaging in Python. "
+    "doi:10.5281/zenodo.8397156.",
     "molder2021": "Mölder F, Jablonski KP, Letcher B, Hall MB, Tomkins-Tinch CH, Sochat V, et al. Sustainable data "
     "analysis with Snakemake. F1000Research 2021; 10: 33.",
 }

@@ -162,16 +162,17 @@ def _trained_on(config: Mapping) -> str:
         parts.append(
             f"The size of true features was taken from the independent images of the set {listing(sorted(references))}."
         )
+    normalise = config["samples"].get("normalise")
     within = [
         words
         for key, words in (
             ("linear_trend", "trend"),
             ("high_pass", "high-pass filter"),
             ("motion_regression", "motion regression"),
-            ("percent_signal", "per cent change from rest"),
+            ("normalise", {"percent_signal": "per cent change from rest", "zscore": "z-scoring"}.get(normalise)),
             ("despike_threshold", "clipping"),
         )
-        if config["samples"].get(key)
+        if config["samples"].get(key) and words
     ]
     if within:
         parts.append(f"Cleaning ({listing(within)}) works within each run, also of the test, and knows no labels.")
