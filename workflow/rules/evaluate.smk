@@ -110,10 +110,39 @@ if study.judges:
 
 if study.runs:
 
+    rule score_behaviour:
+        input:
+            events=study.events_files,
+            published="resources/published_numbers.tsv",
+        output:
+            table="results/{dataset}/evaluate/behaviour/sub-{subject}_behaviour.tsv",
+            sidecar="results/{dataset}/evaluate/behaviour/sub-{subject}_behaviour.json",
+        log:
+            "results/logs/score_behaviour/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/score_behaviour/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            settings=study.behaviour_settings,
+            code=code_digest("score_behaviour"),
+            env=env_digest("evaluate"),
+        message:
+            "sub-{wildcards.subject}: one-back task"
+        script:
+            "../scripts/score_behaviour.py"
+
+
+if study.scored_against_truth:
+
     rule score_motion:
         input:
             motion=study.motion_tables,
-            reference="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_boldref.nii.gz",
+            reference=f"{study.preprocessed}_boldref.nii.gz",
             truth="results/{dataset}/truth/sub-{subject}_truth.h5",
         output:
             scores="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
@@ -142,7 +171,7 @@ if study.runs:
             truth="results/{dataset}/truth/sub-{subject}_truth.h5",
             samples="results/{dataset}/samples/sub-{subject}.h5",
             motion="results/{dataset}/evaluate/motion/sub-{subject}_motion.tsv",
-            transform="results/{dataset}/preprocess/sub-{subject}/sub-{subject}_from-T1w_to-boldref_mode-image_xfm.txt",
+            transform=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.txt",
         output:
             table="results/{dataset}/evaluate/recovery/sub-{subject}_recovery.tsv",
         log:

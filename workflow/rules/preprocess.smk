@@ -1,114 +1,235 @@
 # Motion correction and coregistration; one interpolation takes every volume onto the mask grid of the subject.
 
 
-rule make_reference:
-    input:
-        unpack(study.reference_inputs),
-    output:
-        reference=f"{study.preprocessed}_boldref.nii.gz",
-    log:
-        "results/logs/make_reference/{dataset}_sub-{subject}.log",
-    benchmark:
-        "results/benchmarks/make_reference/{dataset}_sub-{subject}.tsv"
-    conda:
-        "../../envs/preprocess.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        settings=study.preprocess_settings("discard_seconds", "realign", "device"),
-        code=code_digest("make_reference"),
-        env=env_digest("preprocess"),
-    message:
-        "sub-{wildcards.subject}: reference volume of the motion correction"
-    script:
-        "../scripts/make_reference.py"
+if study.realigns:
+
+    rule make_reference:
+        input:
+            unpack(study.reference_inputs),
+        output:
+            reference=f"{study.preprocessed}_boldref.nii.gz",
+        log:
+            "results/logs/make_reference/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/make_reference/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            settings=study.preprocess_settings("discard_seconds", "realign", "device"),
+            code=code_digest("make_reference"),
+            env=env_digest("preprocess"),
+        message:
+            "sub-{wildcards.subject}: reference volume of the motion correction"
+        script:
+            "../scripts/make_reference.py"
+
+    rule coregister:
+        input:
+            reference=rules.make_reference.output.reference,
+            inplane=study.inplane_images,
+            t1w=study.t1w_file(),
+            grid=study.mask_files()[0],
+        output:
+            transform=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.txt",
+            checks=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.json",
+            reference_t1w=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
+            brain_mask=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
+        log:
+            "results/logs/coregister/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/coregister/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            settings=study.preprocess_settings("coregister"),
+            code=code_digest("coregister"),
+            env=env_digest("preprocess"),
+        message:
+            "sub-{wildcards.subject}: EPI to T1w"
+        script:
+            "../scripts/coregister.py"
+
+    rule correct_motion:
+        input:
+            bold=study.run_path("bids", "bold.nii.gz"),
+            sidecar=study.sidecar_path(),
+            reference=rules.make_reference.output.reference,
+            transform=rules.coregister.output.transform,
+            brain_mask=rules.coregister.output.brain_mask,
+            masks=study.mask_files(),
+        output:
+            series=study.run_path("preprocess", f"{SERIES}.h5"),
+            confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
+            confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
+            summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
+            bold=study.kept_bold("nii.gz"),
+            bold_sidecar=study.kept_bold("json"),
+        log:
+            "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
+        benchmark:
+            "results/benchmarks/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.tsv"
+        wildcard_constraints:
+            task="[A-Za-z0-9]+",
+        conda:
+            f"../../envs/{study.motion_environment}.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+            gpu=study.preprocess_gpu(),
+        params:
+            settings=study.motion_settings(),
+            code=code_digest("correct_motion", also=[f"fmri2image.preprocess.{study.engine}"]),
+            env=env_digest(study.motion_environment),
+        message:
+            "sub-{wildcards.subject} ses-{wildcards.session} run-{wildcards.run}: motion"
+        script:
+            "../scripts/correct_motion.py"
 
 
-rule coregister:
-    input:
-        reference=rules.make_reference.output.reference,
-        inplane=study.inplane_images,
-        t1w=study.t1w_file(),
-        grid=study.mask_files()[0],
-    output:
-        transform=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.txt",
-        checks=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.json",
-        reference_t1w=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
-        brain_mask=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
-    log:
-        "results/logs/coregister/{dataset}_sub-{subject}.log",
-    benchmark:
-        "results/benchmarks/coregister/{dataset}_sub-{subject}.tsv"
-    conda:
-        "../../envs/preprocess.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    params:
-        settings=study.preprocess_settings("coregister"),
-        code=code_digest("coregister"),
-        env=env_digest("preprocess"),
-    message:
-        "sub-{wildcards.subject}: EPI to T1w"
-    script:
-        "../scripts/coregister.py"
+if study.engine == "fmriprep":
+
+    # fMRIPrep's output is no output of the rule, because Snakemake would delete it when fMRIPrep fails; the record is.
+    rule run_fmriprep:
+        input:
+            bold=study.raw_bold,
+            sidecars=study.raw_sidecars,
+            t1w=study.t1w_file(),
+        output:
+            record=f"{study.preprocessed}_fmriprep.json",
+        log:
+            "results/logs/run_fmriprep/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/run_fmriprep/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: study.fmriprep_threads()
+        resources:
+            mem_mb=study.fmriprep_memory(),
+            runtime=2880,
+        params:
+            bids=f"{study.root}/bids",
+            tree=study.fmriprep_tree(),
+            settings=study.fmriprep_settings,
+            code=code_digest("run_fmriprep"),
+            env=env_digest("preprocess"),
+        message:
+            "sub-{wildcards.subject}: fMRIPrep"
+        script:
+            "../scripts/run_fmriprep.py"
 
 
-rule correct_motion:
-    input:
-        bold=study.run_path("bids", "bold.nii.gz"),
-        sidecar=study.sidecar_path(),
-        reference=rules.make_reference.output.reference,
-        transform=rules.coregister.output.transform,
-        brain_mask=rules.coregister.output.brain_mask,
-        masks=study.mask_files(),
-    output:
-        series=study.run_path("preprocess", f"{SERIES}.h5"),
-        confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
-        confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
-        summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
-        bold=study.kept_bold("nii.gz"),
-        bold_sidecar=study.kept_bold("json"),
-    log:
-        "results/logs/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
-    benchmark:
-        "results/benchmarks/correct_motion/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.tsv"
-    wildcard_constraints:
-        task="[A-Za-z0-9]+",
-    conda:
-        f"../../envs/{study.motion_environment}.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=study.preprocess_gpu(),
-    params:
-        settings=study.motion_settings(),
-        code=code_digest("correct_motion", also=[f"fmri2image.preprocess.{study.engine}"]),
-        env=env_digest(study.motion_environment),
-    message:
-        "sub-{wildcards.subject} ses-{wildcards.session} run-{wildcards.run}: motion"
-    script:
-        "../scripts/correct_motion.py"
+if not study.realigns:
+
+    rule adopt_reference:
+        input:
+            study.adopted_reference,
+            masks=study.mask_files(),
+        output:
+            reference=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
+            brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
+        log:
+            "results/logs/adopt_reference/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/adopt_reference/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            settings=study.adopt_reference_settings,
+            code=code_digest("adopt_reference"),
+            env=env_digest("preprocess"),
+        message:
+            "sub-{wildcards.subject}: reference and brain of another program"
+        script:
+            "../scripts/adopt_reference.py"
+
+    rule adopt_run:
+        input:
+            study.adopted_run,
+            raw=study.run_path("bids", "bold.nii.gz"),
+            sidecar=study.sidecar_path(),
+            brain=rules.adopt_reference.output.brain,
+            masks=study.mask_files(),
+        output:
+            series=study.run_path("preprocess", f"{SERIES}.h5"),
+            confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
+            confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
+            summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
+        log:
+            "results/logs/adopt_run/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
+        benchmark:
+            "results/benchmarks/adopt_run/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.tsv"
+        wildcard_constraints:
+            task="[A-Za-z0-9]+",
+        conda:
+            "../../envs/preprocess.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=30,
+        params:
+            settings=study.adopt_settings(),
+            code=code_digest("adopt_run"),
+            env=env_digest("preprocess"),
+        message:
+            "sub-{wildcards.subject} ses-{wildcards.session} run-{wildcards.run}: signals of another program's run"
+        script:
+            "../scripts/adopt_run.py"
 
 
 rule plot_preprocess:
     input:
-        motion=study.motion_tables,
-        reference=rules.make_reference.output.reference,
-        transform=rules.coregister.output.transform,
+        confounds=study.motion_tables,
+        summaries=study.summary_files,
+        epi=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
+        brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
         t1w=study.t1w_file(),
         masks=study.mask_files(),
     output:
-        figure=report(
-            "results/{dataset}/figures/sub-{subject}_preprocess.png",
-            caption="../report/preprocess.rst",
-            category="Preprocessing",
-            labels={"subject": "{subject}", "figure": "motion and coregistration"},
+        motion=report(
+            "results/{dataset}/figures/sub-{subject}_quality_motion.png",
+            caption="../report/quality_motion.rst",
+            category="Data quality",
+            labels={"subject": "{subject}", "figure": "motion"},
         ),
+        coregistration=report(
+            "results/{dataset}/figures/sub-{subject}_quality_coregistration.png",
+            caption="../report/quality_coregistration.rst",
+            category="Data quality",
+            labels={"subject": "{subject}", "figure": "coregistration"},
+        ),
+        rois=report(
+            "results/{dataset}/figures/sub-{subject}_quality_rois.png",
+            caption="../report/quality_rois.rst",
+            category="Data quality",
+            labels={"subject": "{subject}", "figure": "areas"},
+        ),
+        signal=report(
+            "results/{dataset}/figures/sub-{subject}_quality_signal.png",
+            caption="../report/quality_signal.rst",
+            category="Data quality",
+            labels={"subject": "{subject}", "figure": "signal to noise"},
+        ),
+        carpet=report(
+            "results/{dataset}/figures/sub-{subject}_quality_carpet.png",
+            caption="../report/quality_carpet.rst",
+            category="Data quality",
+            labels={"subject": "{subject}", "figure": "carpets"},
+        ),
+        signal_table="results/{dataset}/quality/sub-{subject}_signal.tsv",
+        signal_sidecar="results/{dataset}/quality/sub-{subject}_signal.json",
     log:
         "results/logs/plot_preprocess/{dataset}_sub-{subject}.log",
     benchmark:

@@ -3,6 +3,7 @@
 # Templates are digested with the code of the rule that fills them in.
 TEMPLATES = {
     "write_summary": ["report/templates/base.html.j2", "report/templates/summary.html.j2"],
+    "write_quality_page": ["report/templates/base.html.j2", "report/templates/quality_page.html.j2"],
     "write_subject_page": ["report/templates/base.html.j2", "report/templates/subject_page.html.j2"],
 }
 
@@ -266,13 +267,50 @@ if study.simulated:
             "../scripts/plot_phantom.py"
 
 
+if study.runs:
+
+    rule write_quality_page:
+        input:
+            figures=lambda wildcards: study.quality_figures(wildcards.subject),
+            runs="results/{dataset}/samples/sub-{subject}_runs.tsv",
+            trials="results/{dataset}/samples/sub-{subject}_trials.tsv",
+            signal="results/{dataset}/quality/sub-{subject}_signal.tsv",
+            checks=study.coregistration_checks(),
+            behaviour="results/{dataset}/evaluate/behaviour/sub-{subject}_behaviour.tsv",
+        output:
+            page=report(
+                "results/{dataset}/quality/sub-{subject}.html",
+                caption="../report/quality_page.rst",
+                category="Data quality",
+                labels={"subject": "{subject}", "figure": "page"},
+            ),
+        log:
+            "results/logs/write_quality_page/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/write_quality_page/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=20,
+        params:
+            settings=study.quality_page_settings(),
+            code=code_digest("write_quality_page", templates=TEMPLATES["write_quality_page"]),
+            env=env_digest("report"),
+        message:
+            "sub-{wildcards.subject}: page of data quality"
+        script:
+            "../scripts/write_quality_page.py"
+
+
 rule write_subject_page:
     input:
         identification=f"{study.root}/tables/identification.tsv",
         scores=f"{study.root}/evaluate/scores.tsv",
         accuracy=[table for table in study.tables() if "decoding" in table],
         motion=[table for table in study.tables() if "motion" in table],
-        quality=lambda wildcards: study.quality_figures([wildcards.subject]),
+        quality=lambda wildcards: study.quality_figures(wildcards.subject, ["motion"]),
         images=lambda wildcards: study.subject_images(wildcards.subject),
         stimuli=study.stimulus_files(sorted(study.tests)),
         samples="results/{dataset}/samples/sub-{subject}.h5",
@@ -318,7 +356,7 @@ rule write_summary:
         methods_figure=study.score_figures()["methods"],
         decoding_figure=study.score_figures()["decoding_accuracy"],
         norm_figure=study.score_figures()["norm_correction"],
-        quality=study.quality_figures(study.subjects),
+        quality=[path for subject in study.subjects for path in study.quality_figures(subject, ["motion"])],
         sheets=study.sheets(),
         images=study.primary_images(),
         stimuli=study.stimulus_files(study.primary_tests()),

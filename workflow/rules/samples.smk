@@ -8,7 +8,9 @@ if study.simulated:
         output:
             samples="results/{dataset}/samples/sub-{subject}.h5",
             trials="results/{dataset}/samples/sub-{subject}_trials.tsv",
+            trials_sidecar="results/{dataset}/samples/sub-{subject}_trials.json",
             runs="results/{dataset}/samples/sub-{subject}_runs.tsv",
+            runs_sidecar="results/{dataset}/samples/sub-{subject}_runs.json",
         log:
             "results/logs/build_samples/{dataset}_sub-{subject}.log",
         benchmark:
@@ -27,6 +29,32 @@ if study.simulated:
             "sub-{wildcards.subject}: block responses"
         script:
             "../scripts/build_samples.py"
+
+    if study.modulated_set:
+
+        rule fit_modulators:
+            input:
+                unpack(study.modulator_inputs),
+            output:
+                samples="results/{dataset}/samples/sub-{subject}_modulators.h5",
+            log:
+                "results/logs/fit_modulators/{dataset}_sub-{subject}.log",
+            benchmark:
+                "results/benchmarks/fit_modulators/{dataset}_sub-{subject}.tsv"
+            conda:
+                "../../envs/samples.yaml"
+            threads: 1
+            resources:
+                mem_mb=4000,
+                runtime=60,
+            params:
+                settings=study.modulator_settings,
+                code=code_digest("fit_modulators"),
+                env=env_digest("samples"),
+            message:
+                "sub-{wildcards.subject}: betas of modulators"
+            script:
+                "../scripts/fit_modulators.py"
 
 else:
 

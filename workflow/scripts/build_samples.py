@@ -1,49 +1,54 @@
-"""Clean every run of a subject and average its blocks: trials × voxels."""
+"""Clean every run of a subject and take its responses: trials × voxels, and what became of every trial and run."""
 
 from pathlib import Path
 
 from fmri2image.core.job import job
 from fmri2image.core.samples import write_bdata
-from fmri2image.core.tables import read_table
-from fmri2image.preprocess.masks import read_masks
-from fmri2image.samples.build import Run, SampleSettings, build_samples
-from fmri2image.samples.rois import add_unions
+from fmri2image.core.tables import read_table, write_table
+from fmri2image.samples.build import build_samples
+from fmri2image.samples.exclude import TRIAL_COLUMNS
+from fmri2image.samples.runs import RUN_COLUMNS, Run
+from fmri2image.samples.settings import SampleSettings
 from fmri2image.samples.stimuli import check_stimuli
 
 
 def main(
     subject: str,
-    bold: list[str],
-    motion: list[str],
+    series: list[str],
+    confounds: list[str],
     events: list[str],
-    masks: list[str],
     stimuli: str,
     output: str,
+    trials: str,
+    runs: str,
     settings: dict,
 ) -> None:
-    """Write the samples of one subject in BData layout."""
-    runs = []
+    """Write the samples of one subject in BData layout, and the tables of its trials and runs."""
+    found = []
     for plan in settings["runs"]:
         name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
-        files = [next(path for path in paths if name in path) for paths in (bold, motion, events)]
-        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
-    areas = add_unions(read_masks(masks), settings["unions"])
+        files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
+        found.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
+    simulated, tested = settings["simulated"], settings.get("tested", ())
     cleaning = SampleSettings(**settings["cleaning"])
-    samples = build_samples(runs, areas, subject, settings["simulated"], cleaning)
-    files = {(run.session, run.run): run.events for run in runs}
-    check_stimuli(samples.trials, files, read_table(stimuli), stimuli)
-    write_bdata(output, samples)
+    built = build_samples(found, settings["unions"], subject, simulated, cleaning, tested)
+    files = {(run.session, run.run): run.events for run in found}
+    check_stimuli(built.samples.trials, files, read_table(stimuli), stimuli)
+    write_table(trials, built.trials, TRIAL_COLUMNS, subject=subject, simulated=simulated)
+    write_table(runs, built.runs, RUN_COLUMNS, subject=subject, simulated=simulated)
+    write_bdata(output, built.samples)
 
 
 if __name__ == "__main__":
     with job(snakemake) as j:
         main(
             j.wildcards.subject,
-            bold=list(j.input.bold),
-            motion=list(j.input.motion),
+            series=list(j.input.series),
+            confounds=list(j.input.confounds),
             events=list(j.input.events),
-            masks=list(j.input.masks),
             stimuli=j.input.stimuli,
             output=j.output.samples,
+            trials=j.output.trials,
+            runs=j.output.runs,
             settings=j.params.settings,
         )

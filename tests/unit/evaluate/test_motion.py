@@ -7,8 +7,8 @@ import pytest
 from fmri2image.core.arrays import LabelledArray, write_arrays
 from fmri2image.core.geometry import rigid_matrix, rigid_parameters
 from fmri2image.evaluate.motion import framewise_error, motion_error, rms, score_runs
-from fmri2image.preprocess.realign import MotionFit
-from fmri2image.preprocess.tables import motion_table, write_motion
+from fmri2image.preprocess.motion import MotionFit
+from fmri2image.preprocess.tables import confounds_table, write_confounds
 
 CENTRE = np.array([3.0, -20.0, 10.0])
 
@@ -68,7 +68,7 @@ def test_runs_are_scored_against_mid_volume_poses_by_name(truth, tmp_path):
         path = tmp_path / f"sub-01_ses-Test01_task-perception_run-{run}_desc-confounds_timeseries.tsv"
         n = len(estimated)
         fit = MotionFit(estimated, np.ones(n), np.ones(n), np.ones(n, bool), np.ones(n, int))
-        write_motion(path, motion_table(fit))
+        write_confounds(path, confounds_table(fit))
         tables.append(str(path))
     table = score_runs("01", tables, str(tmp_path / "boldref.nii.gz"), str(tmp_path / "truth.h5"))
     np.testing.assert_allclose(table["rms_translation"], [0, 0.3 / np.sqrt(3)], atol=1e-4)

@@ -1,75 +1,160 @@
-"""Coregistration against simulated poses, with inverted contrast, different grids and a slab."""
+"""Paths and costs of the coregistration against simulated poses, and the checks of the result."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-from head import acquire, slab_affine
-from scipy import ndimage
+from anatomy_scans import distance, scans
 
-from fmri2image.core.errors import DataError
-from fmri2image.core.geometry import grid_centre, rigid_matrix
-from fmri2image.preprocess.coregister import chain, coregister, epi_from_t1w, to_sitk
-
-SHAPE = (48, 30, 22)
-
-
-def error_in_slab(estimate, truth, affine, shape=SHAPE):
-    """Return the mean distance in mm between the two matrices over the slab."""
-    voxels = np.indices(shape)[:, ::4, ::4, ::4].reshape(3, -1)
-    points = np.vstack([affine[:3, :3] @ voxels + affine[:3, 3:], np.ones(voxels.shape[1])])
-    return np.linalg.norm(((estimate - truth) @ points)[:3], axis=0).mean()
+from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.core.geometry import rigid_matrix
+from fmri2image.preprocess.coregister import CoregisterSettings, chain, coregister, epi_from_t1w
+from fmri2image.preprocess.coregister_check import CheckSettings, Step, check, correction, overlap
 
 
 @pytest.fixture(scope="module")
-def images(head):
-    """EPI slab, in-plane T2 of inverted contrast in a slightly other pose, T1w of the whole head, and the poses."""
-    rng = np.random.default_rng(11)
-    pose = rigid_matrix(np.array([4, -5, 3, 0.06, -0.04, 0.05]), np.zeros(3))
-    later = rigid_matrix(np.array([0.8, 1.0, -1.2, 0.01, 0.015, -0.01]), np.zeros(3)) @ pose
-    affine = slab_affine(SHAPE)
-    fine, fine_affine = (96, 60, 22), affine @ np.diag([0.5, 0.5, 1, 1])
-    volume, head_affine = head
-    epi = acquire(volume, head_affine, pose, SHAPE, affine) + rng.normal(0, 8, SHAPE)
-    t2 = acquire(volume, head_affine, later, fine, fine_affine)
-    # Bright where the EPI is dark, but the air stays dark.
-    t2 = t2 * (1300 - t2) / 400 + rng.normal(0, 10, fine)
-    bias = ndimage.gaussian_filter(rng.standard_normal(volume.shape), 15)
-    t1 = (volume / 900) ** 2 * 600 * (1 + 0.1 * bias / bias.std()) + rng.normal(0, 10, volume.shape)
-    return (epi, affine), (t2, fine_affine), (t1, head_affine), pose, later
+def found():
+    """EPI slab, in-plane T2 and T1w of a simulated head."""
+    return scans()
 
 
-def test_direct_to_the_whole_head(images):
-    epi, _, t1, pose, _ = images
-    found = coregister(*t1, *epi)
-    assert error_in_slab(np.eye(4), np.linalg.inv(pose), epi[1]) > 4
-    assert error_in_slab(found, np.linalg.inv(pose), epi[1]) < 0.5
+@pytest.mark.parametrize(
+    ("path", "cost", "limit"),
+    [
+        ("inplane", "normalised_mutual_information", 0.35),
+        pytest.param("inplane", "mutual_information", 1.0, marks=pytest.mark.slow),
+        pytest.param("direct", "normalised_mutual_information", 0.35, marks=pytest.mark.slow),
+        pytest.param("direct", "mutual_information", 0.6, marks=pytest.mark.slow),
+        pytest.param("direct", "boundary", 0.6, marks=pytest.mark.slow),
+        pytest.param("brain", "normalised_mutual_information", 1.0, marks=pytest.mark.slow),
+    ],
+)
+def test_the_pose_is_found_across_contrasts(found, path, cost, limit):
+    result = coregister(found["epi"], found["t1w"], found["t2"], CoregisterSettings(path=path, cost=cost))
+    checks = result.checks
+    assert distance(np.eye(4), found["epi_pose"]) > 4
+    assert distance(result.matrix, found["epi_pose"]) < limit
+    assert not checks["suspicious"], checks["reasons"]
+    assert checks["similarity_after"] > max(checks["similarity_before"], checks["similarity_mirrored"])
+    assert len(checks["steps"]) == {"inplane": 2}.get(path, 1) + (cost == "boundary")
+    json.dumps(checks)
 
 
-def test_inverted_contrast(images):
-    epi, t2, _, pose, later = images
-    found = coregister(*t2, *epi)
-    truth = later @ np.linalg.inv(pose)
-    assert error_in_slab(np.eye(4), truth, epi[1]) > 1.5
-    assert error_in_slab(found, truth, epi[1]) < 0.5
+@pytest.mark.slow
+def test_headers_that_disagree_by_centimetres(found):
+    image, affine = found["t1w"]
+    away = np.eye(4)
+    away[:3, 3] = [12, -25, 30]
+    matrix = epi_from_t1w(found["epi"], (image, away @ affine))
+    assert distance(matrix @ away, found["epi_pose"]) < 0.35
 
 
-def test_the_chain_ends_in_the_space_of_the_epi(images):
-    epi, t2, t1, pose, _ = images
-    matrix = epi_from_t1w(epi, t1, [t2])
-    assert error_in_slab(np.linalg.inv(matrix), np.linalg.inv(pose), epi[1]) < 0.6
-
-
-def test_it_is_deterministic(images):
-    epi, _, t1, _, _ = images
-    np.testing.assert_array_equal(coregister(*t1, *epi), coregister(*t1, *epi))
-
-
-def test_images_without_overlap_are_refused(images):
-    epi, _, t1, _, _ = images
-    far = t1[1].copy()
+def test_images_without_overlap_are_refused(found):
+    image, affine = found["t1w"]
+    far = affine.copy()
     far[:3, 3] += 1000
-    with pytest.raises(DataError, match="hardly overlap"):
-        coregister(t1[0], far, *epi)
+    for cost in ("mutual_information", "normalised_mutual_information"):
+        with pytest.raises(DataError, match="hardly overlap"):
+            epi_from_t1w(found["epi"], (image, far), settings=CoregisterSettings(cost=cost))
+
+
+def test_the_path_without_an_inplane_image_says_what_to_do(found):
+    with pytest.raises(DataError, match="use path: direct"):
+        coregister(found["epi"], found["t1w"])
+    with pytest.raises(ConfigError, match="path is 'around'"):
+        CoregisterSettings(path="around")
+
+
+def checked(found, matrix, **settings):
+    """Check a matrix from T1w to EPI world with the true brain masks."""
+    epi, t1w = (*found["epi"], found["epi_brain"]), (*found["t1w"], found["t1w_brain"])
+    return check(matrix, epi, t1w, settings=CheckSettings(**settings))
+
+
+def test_the_truth_passes_the_check(found):
+    checks = checked(found, found["epi_pose"])
+    assert checks["overlap_after"] > 0.97
+    assert not checks["suspicious"]
+
+
+def test_an_offset_is_refused(found):
+    away = np.eye(4)
+    away[:3, 3] = [25, 0, 40]
+    with pytest.raises(DataError, match="Coregistration failed"):
+        checked(found, away @ found["epi_pose"])
+
+
+@pytest.mark.slow
+def test_an_image_turned_upside_down_is_suspicious(found):
+    image, affine = found["t1w"]
+    turned = (image[:, ::-1, ::-1], affine)
+    matrix = epi_from_t1w(found["epi"], turned)
+    checks = check(matrix, (*found["epi"], found["epi_brain"]), (*turned, found["t1w_brain"][:, ::-1, ::-1]))
+    assert checks["suspicious"]
+    assert any("the head was moved" in reason for reason in checks["reasons"])
+
+
+@pytest.mark.slow
+def test_swapped_left_and_right_is_suspicious(found):
+    image, affine = found["t1w"]
+    flipped = (image[::-1], affine)
+    matrix = epi_from_t1w(found["epi"], flipped)
+    checks = check(matrix, (*found["epi"], found["epi_brain"]), (*flipped, found["t1w_brain"][::-1]))
+    assert checks["suspicious"]
+    assert any("left and right may be swapped" in reason for reason in checks["reasons"])
+
+
+def test_a_step_that_got_worse_and_a_long_way_are_suspicious(found):
+    epi, t1w = (*found["epi"], found["epi_brain"]), (*found["t1w"], found["t1w_brain"])
+    step = Step("boldref", "T1w", "boundary", "boundary_cost", 0.1, 0.2, 1.0, 1.0)
+    checks = check(found["epi_pose"], epi, t1w, [step], CheckSettings(largest_shift=2.0))
+    assert checks["suspicious"]
+    assert len(checks["reasons"]) == 2
+    with pytest.raises(DataError, match="moves the head"):
+        checked(found, found["epi_pose"], largest_shift=0.1)
+
+
+def test_overlap_and_size_of_a_correction():
+    mask = np.zeros((20, 20, 20), dtype=bool)
+    mask[5:15, 5:15, 5:15] = True
+    affine = np.diag([2.0, 2, 2, 1])
+    moved = np.eye(4)
+    moved[0, 3] = 10.0  # five voxels
+    assert overlap(np.eye(4), mask, affine, mask, affine) == 1.0
+    assert overlap(moved, mask, affine, mask, affine) == pytest.approx(0.5)
+    matrix = rigid_matrix(np.array([3, 0, 4, 0, 0, np.radians(7)]), np.full(3, 19.0))
+    size = correction(matrix, mask.shape, affine)
+    assert size == pytest.approx({"shift_mm": 5.0, "rotation_degrees": 7.0})
+
+
+THREADS = """
+import sys; sys.path[:0] = sys.argv[1:3]
+from anatomy_scans import scans
+from fmri2image.preprocess.coregister import CoregisterSettings, coregister
+found = scans()
+for cost in ("normalised_mutual_information", "boundary", "mutual_information"):
+    result = coregister(found["epi"], found["t1w"], None, CoregisterSettings(path="direct", cost=cost))
+    print(result.matrix.tolist())
+"""
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_changes_nothing():
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[3] / "workflow")]
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+    results = [
+        subprocess.run(
+            [sys.executable, "-c", THREADS, *folders],
+            env=os.environ | dict.fromkeys(names, threads), check=True, capture_output=True, text=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]  # fmt: skip
+    assert results[0].count("[[") == 3
+    assert results[0] == results[1]
 
 
 def test_chain_applies_from_left_to_right():
@@ -77,15 +162,3 @@ def test_chain_applies_from_left_to_right():
     b = rigid_matrix(np.array([0, -1, 3, -0.1, 0.4, 0.0]), np.ones(3))
     point = np.array([3.0, 1, 2, 1])
     np.testing.assert_allclose(chain(a, b) @ point, b @ (a @ point))
-
-
-def test_world_points_survive_the_change_to_lps():
-    affine = slab_affine((5, 6, 7))
-    image = to_sitk(np.arange(210.0).reshape(5, 6, 7), affine)
-    world = affine @ np.array([1, 2, 3, 1])
-    assert image.TransformPhysicalPointToIndex([-world[0], -world[1], world[2]]) == (1, 2, 3)
-    assert image.GetPixel(1, 2, 3) == np.arange(210.0).reshape(5, 6, 7)[1, 2, 3]
-    assert sitk.GetArrayFromImage(image).shape == (7, 6, 5)
-    assert np.allclose(image.GetSpacing(), 3)
-    middle = grid_centre((5, 6, 7), affine)
-    np.testing.assert_allclose(image.TransformContinuousIndexToPhysicalPoint([2, 2.5, 3]), middle * [-1, -1, 1])

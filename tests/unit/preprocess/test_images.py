@@ -12,6 +12,7 @@ from fmri2image.preprocess.images import (
     read_bold,
     read_image,
     read_sidecar,
+    read_stored,
     read_volumes,
     repetition_time,
     same_grid,
@@ -54,11 +55,33 @@ def test_integers_with_a_slope_are_scaled(tmp_path):
     np.testing.assert_allclose(read_bold(tmp_path / "raw.nii.gz")[0], np.moveaxis(stored, -1, 0), rtol=1e-6)
 
 
-def test_a_truncated_file_is_refused(bold):
+@pytest.mark.parametrize(
+    ("stored", "slope", "kept"),
+    [
+        (np.int16, 1.0, np.int16),
+        (np.uint16, 1.0, np.uint16),
+        (np.int16, 0.5, np.float32),
+        (np.float64, 1.0, np.float32),
+    ],
+)
+def test_a_scanners_integers_stay_integers_unless_they_are_scaled(tmp_path, stored, slope, kept):
+    values = np.arange(2 * 3 * 2 * 5).reshape(2, 3, 2, 5)
+    image = nibabel.Nifti1Image(values.astype(stored), slab_affine((2, 3, 2)))
+    image.header.set_slope_inter(slope, 0)
+    path = tmp_path / "raw.nii.gz"
+    image.to_filename(path)
+    volumes, affine = read_stored(path, n_discard=2)
+    assert volumes.dtype == kept
+    np.testing.assert_array_equal(volumes, read_bold(path)[0][2:])
+    np.testing.assert_allclose(affine, slab_affine((2, 3, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("read", [read_bold, read_stored])
+def test_a_truncated_file_is_refused(bold, read):
     path, _ = bold
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match="truncated or corrupt"):
-        read_bold(path)
+        read(path)
 
 
 def test_bad_files_are_named(tmp_path, bold):
@@ -74,6 +97,10 @@ def test_bad_files_are_named(tmp_path, bold):
     write_image(tmp_path / "flat.nii.gz", np.ones((2, 2, 2), dtype=bool), np.eye(4))
     with pytest.raises(DataError, match="four dimensions"):
         read_bold(tmp_path / "flat.nii.gz")
+    with pytest.raises(DataError, match="four dimensions"):
+        read_stored(tmp_path / "flat.nii.gz")
+    with pytest.raises(DataError, match="none is left"):
+        read_stored(bold[0], n_discard=6)
 
 
 def test_repetition_times_that_disagree_are_refused(bold):
@@ -116,3 +143,8 @@ def test_a_sidecar_is_inherited_from_the_top_of_the_dataset(bold, tmp_path):
     (root / "task-perception_bold.json").write_text("{")
     with pytest.raises(DataError, match="task-perception_bold.json is not valid JSON"):
         read_sidecar(path)
+
+
+@pytest.mark.parametrize("name", ["a_bold.nii.gz", "a_bold.nii", "a_bold.tsv", "a_bold.txt", "a_bold.json"])
+def test_a_sidecar_has_the_name_of_its_file(name):
+    assert sidecar_path(f"func/{name}").as_posix() == "func/a_bold.json"

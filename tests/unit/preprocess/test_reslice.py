@@ -5,10 +5,12 @@ import pytest
 from head import acquire, slab_affine
 from scipy import ndimage
 
+from fmri2image.core.errors import ConfigError
 from fmri2image.core.geometry import grid_centre, rigid_matrix
 from fmri2image.preprocess.coregister import epi_from_t1w
 from fmri2image.preprocess.realign import estimate_motion
-from fmri2image.preprocess.reslice import reslice
+from fmri2image.preprocess.reslice import reslice, reslice_voxels
+from fmri2image.preprocess.splines import coefficient_matrix, interpolate_volumes
 
 SHAPE = (48, 30, 22)
 
@@ -95,3 +97,47 @@ def test_motion_and_coregistration_together_lead_to_brain_space(head):
     for right, wrong in zip(resliced, untouched, strict=True):
         assert np.corrcoef(right[coverage], truth[coverage])[0, 1] > 0.997
         assert np.corrcoef(wrong[coverage], truth[coverage])[0, 1] < 0.97
+
+
+@pytest.mark.parametrize("order", range(6))
+@pytest.mark.parametrize("shape", [(11, 9, 8), (6, 5, 1)])
+def test_the_gpu_path_equals_scipy(order, shape):
+    rng = np.random.default_rng(4)
+    volumes = rng.integers(-300, 900, (3, *shape)).astype(np.int16)
+    poses = rigid_matrix(rng.normal(0, [1.5] * 3 + [0.1] * 3, (3, 6)), np.zeros(3))
+    affine, target_affine = slab_affine(shape), slab_affine((9, 9, 9), oblique=0.0)
+    voxels = np.argwhere(rng.random((9, 9, 9)) < 0.4)
+    expected, seen = reslice_voxels(volumes, affine, poses, voxels, target_affine, order)
+    to_voxels = (np.linalg.inv(affine) @ poses @ target_affine)[:, :3]
+    signal, covered = interpolate_volumes(volumes, to_voxels, voxels, order, "cpu")
+    np.testing.assert_array_equal(covered, seen)
+    assert seen.any()
+    np.testing.assert_allclose(signal, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("size", "order"), [(12, 2), (12, 3), (3, 3), (12, 5), (1, 3)])
+def test_spline_coefficients_equal_scipys_filter(size, order):
+    values = np.random.default_rng(5).standard_normal((size, 4))
+    if size > 1:
+        expected = ndimage.spline_filter1d(values, order, axis=0, mode="mirror")
+        np.testing.assert_allclose(coefficient_matrix(size, order) @ values, expected, atol=1e-9)
+    else:
+        np.testing.assert_allclose(coefficient_matrix(size, order), [[1.0]])
+
+
+def test_threads_types_and_layouts_change_nothing():
+    rng = np.random.default_rng(6)
+    stored = np.asfortranarray(rng.integers(0, 900, (8, 7, 6, 9)).astype(np.int16))
+    volumes = np.moveaxis(stored, -1, 0)
+    poses = rigid_matrix(rng.normal(0, [0.5] * 3 + [0.02] * 3, (9, 6)), np.zeros(3))
+    alone, coverage = reslice(volumes, np.eye(4), poses, (8, 7, 6), np.eye(4))
+    together, same = reslice(
+        np.ascontiguousarray(volumes, dtype=float), np.eye(4), poses, (8, 7, 6), np.eye(4), threads=4
+    )
+    np.testing.assert_array_equal(alone, together)
+    np.testing.assert_array_equal(coverage, same)
+
+
+def test_an_order_that_does_not_exist_is_refused():
+    with pytest.raises(ConfigError, match="reslice_order is 6"):
+        reslice(np.zeros((1, 3, 3, 3)), np.eye(4), np.eye(4)[None], (3, 3, 3), np.eye(4), order=6)

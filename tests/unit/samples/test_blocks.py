@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fmri2image.core.errors import DataError
-from fmri2image.samples.blocks import average_blocks
+from fmri2image.samples.blocks import average_blocks, block_volumes
 
 SIGNAL = np.column_stack([np.arange(40.0), -np.arange(40.0)])
 
@@ -39,3 +39,9 @@ def test_no_block_gives_no_row():
     means, counts = average_blocks(SIGNAL, [], [], 2.0)
     assert means.shape == (0, 2)
     assert len(counts) == 0
+
+
+def test_the_volumes_of_a_block_may_lie_outside_the_run():
+    first, last = block_volumes([-8.0, 24.0, 70.0], [8.0, 1.0, 8.0], 2.0, 4.0)
+    assert list(first) == [-2, 14, 37]
+    assert list(last) == [2, 15, 41]  # a window shorter than a volume takes one

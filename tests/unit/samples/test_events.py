@@ -1,15 +1,14 @@
-"""Events in both public dialects: files written here, and the real ones where they are at hand."""
+"""Events in the dialects of ds001506 and ds001246, in files written here."""
 
-import os
-import tarfile
-from collections import Counter
-from pathlib import Path
+import logging
+import re
 
 import numpy as np
 import pytest
 
-from fmri2image.core.errors import DataError
+from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.samples.events import initial_rest, read_events, stimulus_blocks
+from fmri2image.samples.names import IMAGERY_ORDERS
 
 HEADER = "onset\tduration\tevent_type\tstimulus_id\tstimulus_name\tcategory_index\timage_index\tresponse_time"
 ROWS = [
@@ -57,6 +56,12 @@ def cell(rows, row, column, text):
     rows = [line.split("\t") for line in rows]
     rows[row][column] = text
     return ["\t".join(cells) for cells in rows]
+
+
+def imagery_in_words():
+    """Return the rows of imagery in the dialect of ds001246."""
+    rows = [line.split("\t") for line in IMAGERY_ROWS]
+    return ["\t".join([*cells[:3], IMAGERY_WORDS[cells[3]], *cells[4:]]) for cells in rows]
 
 
 def test_numbers_of_ds001506(tmp_path):
@@ -111,6 +116,29 @@ def test_imagined_stimuli_are_named_by_the_settings(tmp_path):
         read_events(path, ["goat"])
 
 
+def test_the_name_of_a_dataset_stands_for_its_order(tmp_path):
+    path = write(tmp_path / "events.tsv", IMAGERY_ROWS, IMAGERY_HEADER)
+    assert list(stimulus_blocks(read_events(path, "ds001506"))["stimulus_name"]) == [
+        "colorExpStim04_red_+", "colorExpStim02_red_smallring",
+    ]  # fmt: skip
+    assert len(IMAGERY_ORDERS["ds001506"]) == len(set(IMAGERY_ORDERS["ds001506"])) == 26
+    with pytest.raises(ConfigError, match="imagery_stimuli is 'ds000255'; give ds001506, or a list"):
+        read_events(path, "ds000255")
+    with pytest.raises(DataError, match="is in the dialect of ds001246, but.*the order of ds001506"):
+        read_events(write(path, imagery_in_words(), IMAGERY_HEADER), "ds001506")
+
+
+def test_a_score_without_a_press_is_no_answer(tmp_path):
+    rows = IMAGERY_ROWS
+    for row in range(5, 9):  # of the trial that was not answered
+        rows = cell(rows, row, 8, "1.0")
+    blocks = stimulus_blocks(read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER), ["goat", "swan"]))
+    np.testing.assert_equal(blocks["vividness"].to_numpy(), [4, np.nan])
+    without = ["\t".join(cells[:7] + cells[8:]) for cells in (line.split("\t") for line in rows)]
+    path = write(tmp_path / "events.tsv", without, IMAGERY_HEADER.replace("\tresponse_time", ""))
+    np.testing.assert_equal(stimulus_blocks(read_events(path, ["goat", "swan"]))["vividness"].to_numpy(), [4, 1])
+
+
 def test_wrong_category_names_are_never_taken_for_stimuli(tmp_path):
     path = write(tmp_path / "events.tsv", IMAGERY_ROWS, IMAGERY_HEADER)
     with pytest.raises(DataError, match="does not say which stimuli are imagined.*samples: imagery_stimuli"):
@@ -121,9 +149,7 @@ def test_wrong_category_names_are_never_taken_for_stimuli(tmp_path):
 
 
 def test_in_ds001246_the_category_is_what_is_imagined(tmp_path):
-    rows = [line.split("\t") for line in IMAGERY_ROWS]
-    rows = ["\t".join([*cells[:3], IMAGERY_WORDS[cells[3]], *cells[4:]]) for cells in rows]
-    events = read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER))
+    events = read_events(write(tmp_path / "events.tsv", imagery_in_words(), IMAGERY_HEADER))
     assert list(stimulus_blocks(events)["stimulus_name"]) == ["n01976957", "n02882301"]
     assert list(events["event"])[::9] == ["initial_rest", "final_rest"]
 
@@ -183,10 +209,72 @@ def test_a_bad_cell_of_imagery_is_named(tmp_path, row, column, text, message):
         read_events(write(tmp_path / "events.tsv", rows, IMAGERY_HEADER), ["goat", "swan"])
 
 
-@pytest.mark.parametrize("column", [3, 5, 6, 7])
-def test_a_bad_cell_that_nothing_needs_stops_nothing(tmp_path, column):
-    events = read_events(write(tmp_path / "events.tsv", cell(ROWS, 1, column, "on/a")))
+@pytest.mark.parametrize(
+    ("column", "name"), [(3, "stimulus_id"), (5, "category_index"), (6, "image_index"), (7, "response_time")]
+)
+def test_a_bad_cell_that_nothing_needs_is_reported_and_stops_nothing(tmp_path, caplog, column, name):
+    path = write(tmp_path / "events.tsv", cell(cell(ROWS, 3, 3, "5"), 1, column, "on/a"))
+    with caplog.at_level(logging.WARNING):
+        events = read_events(path)
     assert list(stimulus_blocks(events)["stimulus_name"]) == ["n03079230_8270", "n01677366_18182"]
+    expected = f"{path}, line 3: 'on/a' in column '{name}' is not a number, as it should be."
+    assert events.attrs["warnings"] == [expected]
+    assert caplog.messages == [expected]
+
+
+def test_text_in_a_column_of_text_is_not_reported(tmp_path):
+    rows = [f"{row}\t{note}" for row, note in zip(ROWS, ["coughed", "n/a", "7", "moved", ""], strict=True)]
+    rows[3] = rows[3].replace("on/a", "5")
+    events = read_events(write(tmp_path / "events.tsv", rows, f"{HEADER}\tnote"))
+    assert events.attrs["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROWS[:-1], r"events\.tsv, line 5: the last event is no final rest"),
+        ([*ROWS[:2], *ROWS[3:]], r"line 4: nothing is listed from 40 to 48 s, where ds001506 has no gaps \(1 in all\)"),
+        ([ROWS[0], ROWS[2], ROWS[1], *ROWS[3:]], r"line 4: the onset is earlier than in the line before"),
+        (cell(ROWS, 1, 1, "12"), r"line 4: the event at 40 s begins before the one at 32 s ends, at 44 s; 1 event"),
+    ],
+)
+def test_odd_times_are_reported_and_stop_nothing(tmp_path, rows, message):
+    rows = [row.replace("on/a", "5") for row in rows]
+    events = read_events(write(tmp_path / "events.tsv", rows))
+    (sentence,) = events.attrs["warnings"]
+    assert re.search(message, sentence)
+
+
+def test_clocks_need_not_be_exact(tmp_path):
+    rows = cell(cell(ROWS, 2, 0, "40.03"), 3, 0, "47.98")
+    assert read_events(write(tmp_path / "events.tsv", cell(rows, 3, 3, "5"))).attrs["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([*ROWS[:3], ROWS[2], *ROWS[3:]], r"events\.tsv, line 5 repeats line 4; drop one"),
+        ([*ROWS[:4], "56\t6\t-2"], r"line 6: 3 cell\(s\) where the header has 8 columns; the file may be cut short"),
+        ([*ROWS[:4], f"{ROWS[4]}\tn/a"], r"line 6: 9 cell\(s\)"),
+        ([f"{row}\t" for row in ROWS], r"line 2: 9 cell\(s\) where the header has 8 columns"),
+        ([], r"holds no event"),
+    ],
+)
+def test_a_file_with_bad_rows_is_named(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_events(write(tmp_path / "events.tsv", rows))
+
+
+def test_a_column_that_stands_twice_is_named(tmp_path):
+    with pytest.raises(DataError, match="has the column 'image_index' more than once"):
+        read_events(write(tmp_path / "events.tsv", ROWS, HEADER.replace("category_index", "image_index")))
+
+
+def test_blanks_returns_and_a_mark_of_byte_order_are_no_matter(tmp_path):
+    plain = read_events(write(tmp_path / "events.tsv"))
+    text = "\r\n".join([HEADER, "", *(row.replace("\t", " \t ") for row in ROWS)])
+    (tmp_path / "windows.tsv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_events(tmp_path / "windows.tsv").equals(plain)
 
 
 @pytest.mark.parametrize(
@@ -208,58 +296,3 @@ def test_a_missing_or_empty_file_is_named(tmp_path):
     (tmp_path / "events.tsv").write_text("")
     with pytest.raises(DataError, match="tab-separated"):
         read_events(tmp_path / "events.tsv")
-
-
-# The public files ----------------------------------------------------------------------------------------------------
-
-BESIDE = Path(__file__).parents[4] / "shared" / "data"
-PUBLIC = Path(os.environ.get("FMRI2IMAGE_SHARED_DATA", BESIDE)) / "openneuro"
-# Trials of each kind per session, and one-back repetitions, as the papers and READMEs give them.
-EXPECTED = {
-    "ds001506": {
-        ("perceptionNaturalImageTraining", "stimulus"): 18000, ("perceptionNaturalImageTraining", "repetition"): 1800,
-        ("perceptionNaturalImageTest", "stimulus"): 3600, ("perceptionNaturalImageTest", "repetition"): 360,
-        ("perceptionArtificialImage", "stimulus"): 2400, ("perceptionArtificialImage", "repetition"): 240,
-        ("perceptionLetterImage", "stimulus"): 360, ("perceptionLetterImage", "repetition"): 36,
-        ("imagery", "imagery"): 1560,
-    },
-    "ds001246": {
-        ("perceptionTraining", "stimulus"): 6000, ("perceptionTraining", "repetition"): 600,
-        ("perceptionTest", "stimulus"): 8750, ("perceptionTest", "repetition"): 875,
-        ("imageryTest", "imagery"): 2500,
-    },
-}  # fmt: skip
-
-
-def public_events(dataset):
-    """Yield name and content of every events file of a public dataset."""
-    archive = PUBLIC / dataset / "small-files.tar.gz"
-    if not archive.is_file():
-        pytest.skip(f"the events files of {dataset} are not in {PUBLIC}; set FMRI2IMAGE_SHARED_DATA to their folder")
-    with tarfile.open(archive) as files:
-        for member in files:
-            if member.name.endswith("_events.tsv"):
-                yield member.name, files.extractfile(member).read()
-
-
-@pytest.mark.parametrize("dataset", EXPECTED)
-def test_every_public_file_is_read(dataset, tmp_path):
-    counts, corrupt = Counter(), []
-    path = tmp_path / "events.tsv"
-    imagined = [f"stimulus-{number}" for number in range(1, 27)] if dataset == "ds001506" else None
-    for name, content in public_events(dataset):
-        path.write_bytes(content)
-        events = read_events(path, imagined)
-        session = name.split("_ses-")[1].split("_")[0].rstrip("0123456789")
-        counts.update((session, kind) for kind in events["event"] if kind in ("stimulus", "repetition", "imagery"))
-        assert initial_rest(events)[0] == 0
-        assert (events["event"] == "final_rest").sum() == 1
-        if b"\ton/a\t" in content:
-            corrupt.append(name)
-            assert len(stimulus_blocks(events)) == 10
-        if session.startswith("imagery"):
-            assert events.loc[events["event"] == "imagery", "vividness"].between(1, 5).all()
-            assert events.loc[events["event"] == "imagery", "stimulus_name"].notna().all()
-    assert dict(counts) == EXPECTED[dataset]
-    expected = "sub-01_ses-perceptionLetterImage01_task-perception_run-01_events.tsv"
-    assert [name.split("/")[-1] for name in corrupt] == ([expected] if dataset == "ds001506" else [])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from nilearn.glm.first_level import spm_hrf
 from scipy import signal as scipy_signal
+from scipy import stats
 from scipy.fft import dct
 
 from fmri2image.samples.nuisance import (
@@ -13,6 +14,7 @@ from fmri2image.samples.nuisance import (
     regress_out,
     rest_level,
     task_response,
+    z_score,
 )
 
 
@@ -97,6 +99,12 @@ def test_percent_signal_change_by_hand():
     change = percent_signal_change(signal, signal[:2].mean(axis=0))
     np.testing.assert_allclose(change[:, 0], [-50, 50, 5, -5])
     assert np.isnan(change[:, 1]).all()
+
+
+def test_z_scores_match_scipy_and_a_constant_voxel_has_none():
+    signal = np.random.default_rng(2).normal(700, 20, (90, 5)).astype(np.float32)
+    np.testing.assert_allclose(z_score(signal), stats.zscore(signal.astype(float), axis=0), atol=1e-9)
+    assert np.isnan(z_score(np.ones((5, 1)))).all()
 
 
 def test_clipping_touches_outliers_only():

@@ -5,8 +5,8 @@ import pytest
 
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.preprocess.images import write_image
-from fmri2image.preprocess.masks import RoiMasks, read_masks
-from fmri2image.samples.rois import add_unions, voxel_table
+from fmri2image.preprocess.masks import read_masks
+from fmri2image.samples.rois import add_unions, unite, voxel_table
 
 AFFINE = np.diag([-3.0, 3, 3, 1])
 AFFINE[:3, 3] = [10, -20, 5]
@@ -33,7 +33,9 @@ def test_hemispheres_are_united(folder):
 
 def test_unions_and_the_voxel_table(folder):
     masks = add_unions(read_masks(list(folder.glob("*.nii.gz"))), {"V1": ["V1d", "V1v"], "VC": ["V1", "HVC"]})
-    voxels = voxel_table(masks)
+    places = np.argwhere(np.any(list(masks.masks.values()), axis=0))
+    areas = {name: mask[tuple(places.T)] for name, mask in masks.masks.items()}
+    voxels = voxel_table(places, AFFINE, areas)
     assert len(voxels) == 12
     np.testing.assert_array_equal(voxels["ROI_V1"], voxels["ROI_V1d"] | voxels["ROI_V1v"])
     assert voxels["ROI_VC"].all()
@@ -46,6 +48,17 @@ def test_unions_and_the_voxel_table(folder):
         np.testing.assert_array_equal(inside, np.argwhere(masks.masks[name]))
 
 
+def test_unions_of_voxels_are_those_of_masks(folder):
+    masks = read_masks(list(folder.glob("*.nii.gz")))
+    places = np.argwhere(np.any(list(masks.masks.values()), axis=0))[::-1]
+    unions = {"V1": ["V1d", "V1v"], "VC": ["V1", "HVC"]}
+    united = unite({name: mask[tuple(places.T)] for name, mask in masks.masks.items()}, unions)
+    expected = add_unions(masks, unions).masks
+    assert list(united) == list(expected)
+    for name, inside in united.items():
+        np.testing.assert_array_equal(inside, expected[name][tuple(places.T)])
+
+
 def test_a_union_of_nothing_known_is_refused(folder):
     masks = read_masks(list(folder.glob("*.nii.gz")))
     with pytest.raises(ConfigError, match="'V2' needs V2v.*there are .*V1d"):
@@ -55,9 +68,9 @@ def test_a_union_of_nothing_known_is_refused(folder):
 
 
 def test_an_empty_area_is_refused():
-    masks = {"V1": np.zeros((2, 2, 2), dtype=bool), "V2": np.ones((2, 2, 2), dtype=bool)}
+    areas = {"V1": np.zeros(2, dtype=bool), "V2": np.ones(2, dtype=bool)}
     with pytest.raises(DataError, match="V1 cover no voxel"):
-        voxel_table(RoiMasks(masks, AFFINE))
+        voxel_table(np.array([[0, 0, 0], [0, 0, 1]]), AFFINE, areas)
 
 
 def test_masks_on_two_grids_name_both_files(folder):

@@ -1,17 +1,36 @@
-"""Rigid coregistration across contrasts by mutual information (Mattes et al. 2003), through SimpleITK."""
+"""Rigid coregistration of the EPI reference and the T1w image, by a path of images and a cost that settings choose."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 
 import numpy as np
-import SimpleITK as sitk
+from scipy import ndimage
 
-from fmri2image.core.errors import DataError
-from fmri2image.core.geometry import grid_centre
+from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.preprocess.boundary import (
+    BoundarySettings,
+    boundary_contrast,
+    boundary_cost,
+    register_boundary,
+    white_surface,
+    within,
+)
+from fmri2image.preprocess.brain import epi_brain_mask, t1w_brain_mask
+from fmri2image.preprocess.coregister_check import CheckSettings, Step, check, correction, similarity
+from fmri2image.preprocess.mutual_information import (
+    MattesSettings,
+    NormalisedSettings,
+    register_mattes,
+    register_normalised,
+    voxel_sizes,
+)
 
-# SimpleITK works in LPS, NIfTI in RAS: x and y change their sign.
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+PATHS = ("inplane", "direct", "brain")
+COSTS = ("mutual_information", "normalised_mutual_information", "boundary")
+Scan = tuple[np.ndarray, np.ndarray]
+# Millimetres by which the T1w image's brain mask grows on the path `brain`: the EPI's holds the fluid around the brain.
+RIM = 6.0
 
 
 @dataclass(frozen=True)
@@ -20,92 +39,89 @@ class CoregisterSettings:
 
     Parameters
     ----------
-    smoothing : tuple of float
-        Standard deviation in mm of the Gaussian on both images, one per level, coarse to fine. Keep the last small:
-        where the order of the tissues' intensities differs, as between EPI and T2, blurred borders seem to be shifted.
-    n_points : tuple of int
-        Number of points of the fixed image that are compared at each level.
-    n_bins : int
-        Bins of the joint histogram.
-    head_threshold : float
-        Points of the fixed image darker than this fraction of its 98th percentile take no part, apart from a rim.
-    rim : float
-        Width in mm of the rim around the bright part that does take part: it holds the outline of the head.
+    path : str
+        ``inplane``: EPI to in-plane T2 to T1w (Shen 2019). ``direct``: EPI to T1w. ``brain``: the same with both brains
+        extracted before (after Güçlütürk 2017).
+    cost : str
+        ``mutual_information`` (Mattes), ``normalised_mutual_information`` (SPM's), or ``boundary`` (Greve & Fischl
+        2009), which starts from the result of the normalised mutual information over the whole path and then compares
+        the EPI with the white matter's surface in the T1w image.
+    seed : int
+        Seed of the choice of points.
     max_iterations : int
         Most steps per level.
-    seed : int
-        Seed of the choice of points; with it and one thread the result is reproducible.
+    check : CheckSettings
+        When a result is refused or marked.
     """
 
-    smoothing: tuple[float, ...] = (4.0, 2.0, 0.5)
-    n_points: tuple[int, ...] = (8000, 20000, 40000)
-    n_bins: int = 64
-    head_threshold: float = 0.15
-    rim: float = 12.0
-    max_iterations: int = 100
+    path: str = "inplane"
+    cost: str = "normalised_mutual_information"
     seed: int = 1
+    max_iterations: int = 100
+    check: CheckSettings = field(default_factory=CheckSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words; take the thresholds of the check as a mapping too."""
+        for key, value, known in (("path", self.path, PATHS), ("cost", self.cost, COSTS)):
+            if value not in known:
+                raise ConfigError(f"preprocess: coregister: {key} is '{value}'; use {', '.join(known)}.")
+        if isinstance(self.check, dict):
+            object.__setattr__(self, "check", CheckSettings(**self.check))
 
 
-def coregister(
-    moving: np.ndarray,
-    moving_affine: np.ndarray,
-    fixed: np.ndarray,
-    fixed_affine: np.ndarray,
-    settings: CoregisterSettings | None = None,
-) -> np.ndarray:
-    """Find the rigid matrix from fixed-world points to moving-world points.
-
-    The search starts from the scanner coordinates in the headers, because a slab of the posterior head and a whole head
-    have different centres of mass. Let the image with the smaller field of view be the fixed one.
+@dataclass(frozen=True)
+class Coregistration:
+    """A coregistration and what was checked.
 
     Parameters
     ----------
-    moving, fixed : arrays of shape (X, Y, Z)
-    moving_affine, fixed_affine : arrays of shape (4, 4)
-        Voxel to world, RAS mm.
+    matrix : array of shape (4, 4)
+        T1w world mm to EPI reference world mm.
+    checks : dict
+        Path, cost, steps, similarity and overlap before and after, size of the correction, and doubts; for a JSON file.
+    epi_brain : bool array of shape (X, Y, Z)
+        Brain mask on the grid of the EPI reference.
+    """
+
+    matrix: np.ndarray
+    checks: dict
+    epi_brain: np.ndarray
+
+
+def coregister(epi: Scan, t1w: Scan, inplane: Scan | None = None, settings: CoregisterSettings | None = None):
+    """Coregister the EPI reference and the T1w image, and check the result.
+
+    Parameters
+    ----------
+    epi, t1w : pairs (image (X, Y, Z), affine (4, 4))
+        The reference volume of the motion correction, and the whole-head image; the affines lead to RAS mm.
+    inplane : pair, optional
+        The session's in-plane image; the path `inplane` needs it.
     settings : CoregisterSettings, optional
 
     Returns
     -------
-    matrix : array of shape (4, 4)
-        ``moving_point = matrix @ fixed_point``, both in RAS mm.
+    result : Coregistration
 
     Raises
     ------
     DataError
-        If the images do not overlap in scanner coordinates.
+        If the path needs an in-plane image and there is none, if the images do not overlap, or if the result cannot be
+        right.
     """
     settings = settings or CoregisterSettings()
-    transform = sitk.Euler3DTransform()
-    transform.SetCenter((LPS[:3, :3] @ grid_centre(fixed.shape, fixed_affine)).tolist())
-    moving_image, fixed_image = to_sitk(moving, moving_affine), to_sitk(fixed, fixed_affine)
-    mask = _head_mask(fixed, fixed_affine, settings)
-    for smoothing, n_points in zip(settings.smoothing, settings.n_points, strict=True):
-        method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)
-        method.SetNumberOfWorkUnits(1)
-        method.SetMetricAsMattesMutualInformation(settings.n_bins)
-        method.SetMetricFixedMask(mask)
-        method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentage(min(1.0, n_points / fixed.size), settings.seed)
-        method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(
-            learningRate=1.0,
-            minStep=1e-3,
-            numberOfIterations=settings.max_iterations,
-            relaxationFactor=0.6,
-            gradientMagnitudeTolerance=1e-8,
+    if settings.path == "inplane" and inplane is None:
+        raise DataError(
+            "preprocess: coregister: path is inplane, but the session of the reference has no in-plane image "
+            "(anat/*_inplaneT2.nii.gz); use path: direct."
         )
-        method.SetOptimizerScalesFromPhysicalShift()
-        method.SetInitialTransform(transform, inPlace=True)
-        try:
-            method.Execute(_smooth(fixed_image, smoothing), _smooth(moving_image, smoothing))
-        except RuntimeError as error:
-            raise DataError(
-                "Coregistration failed: the two images hardly overlap in scanner coordinates. Check the affines (sform "
-                f"and qform) of both files. SimpleITK says: {str(error).strip().splitlines()[-1]}"
-            ) from error
-    return LPS @ _matrix(transform) @ LPS
+    epi_brain, t1w_brain = epi_brain_mask(*epi), t1w_brain_mask(*t1w, seed=settings.seed)
+    matrix, steps = _by_mutual_information(epi, t1w, inplane, epi_brain, t1w_brain, settings)
+    if settings.cost == "boundary":
+        matrix, step = _by_boundary(epi, t1w, t1w_brain, matrix, settings)
+        steps.append(step)
+    checks = check(matrix, (*epi, epi_brain), (*t1w, t1w_brain), steps, settings.check, settings.seed)
+    return Coregistration(matrix, {"path": settings.path, "cost": settings.cost, **checks}, epi_brain)
 
 
 def chain(*matrices: np.ndarray) -> np.ndarray:
@@ -113,58 +129,81 @@ def chain(*matrices: np.ndarray) -> np.ndarray:
     return reduce(lambda done, matrix: matrix @ done, matrices, np.eye(4))
 
 
+def register(moving: Scan, fixed: Scan, settings: CoregisterSettings | None = None) -> np.ndarray:
+    """Find the rigid matrix (4, 4) from fixed-world to moving-world points, RAS mm, by the mutual information chosen.
+
+    The search starts from the scanner coordinates in the headers, because a slab of the posterior head and a whole head
+    have different centres of mass. Let the image with the smaller field of view be the fixed one.
+    """
+    settings = settings or CoregisterSettings()
+    shared = {"seed": settings.seed, "max_iterations": settings.max_iterations}
+    if settings.cost == "mutual_information":
+        return register_mattes(moving, fixed, settings=MattesSettings(**shared))
+    return register_normalised(moving, fixed, settings=NormalisedSettings(**shared))
+
+
 def epi_from_t1w(
-    epi: tuple[np.ndarray, np.ndarray],
-    t1w: tuple[np.ndarray, np.ndarray],
-    between: Sequence[tuple[np.ndarray, np.ndarray]] = (),
-    settings: CoregisterSettings | None = None,
+    epi: Scan, t1w: Scan, between: Sequence[Scan] = (), settings: CoregisterSettings | None = None
 ) -> np.ndarray:
-    """Coregister EPI → in-plane T2 → T1w and return the matrix from T1w world to EPI reference world.
+    """Register neighbours along EPI → … → T1w; return the matrix (4, 4) from T1w world to EPI world, unchecked.
 
     Parameters
     ----------
     epi, t1w : pairs (image, affine)
-        The reference volume of the motion correction, and the whole-head image.
     between : sequence of pairs (image, affine)
         Images to pass through, the session's in-plane T2 as a rule; empty to go straight.
     settings : CoregisterSettings, optional
-
-    Returns
-    -------
-    matrix : array of shape (4, 4)
     """
     images = [epi, *between, t1w]
-    steps = [
-        coregister(*moving, *fixed, settings=settings) for fixed, moving in zip(images[:-1], images[1:], strict=True)
-    ]
-    return np.linalg.inv(chain(*steps))
+    return np.linalg.inv(
+        chain(*(register(moving, fixed, settings) for fixed, moving in zip(images[:-1], images[1:], strict=True)))
+    )
 
 
-def to_sitk(image: np.ndarray, affine: np.ndarray) -> sitk.Image:
-    """Turn an array (X, Y, Z) with a RAS affine into a SimpleITK image in LPS."""
-    lps = LPS @ np.asarray(affine, dtype=float)
-    spacing = np.linalg.norm(lps[:3, :3], axis=0)
-    result = sitk.GetImageFromArray(np.ascontiguousarray(np.asarray(image, dtype=np.float32).T))
-    result.SetSpacing(spacing.tolist())
-    result.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
-    result.SetOrigin(lps[:3, 3].tolist())
-    return result
+def _by_mutual_information(
+    epi: Scan,
+    t1w: Scan,
+    inplane: Scan | None,
+    epi_brain: np.ndarray,
+    t1w_brain: np.ndarray,
+    settings: CoregisterSettings,
+) -> tuple[np.ndarray, list[Step]]:
+    images = [("boldref", epi), ("T1w", t1w)]
+    if settings.path == "inplane":
+        images.insert(1, ("inplaneT2", inplane))
+    elif settings.path == "brain":
+        grown = ndimage.distance_transform_edt(~t1w_brain, sampling=voxel_sizes(t1w[1])) <= RIM
+        images = [("boldref", (epi[0] * epi_brain, epi[1])), ("T1w", (t1w[0] * grown, t1w[1]))]
+    cost = "mutual_information" if settings.cost == "mutual_information" else "normalised_mutual_information"
+    found, steps = [], []
+    for (fixed_name, fixed), (moving_name, moving) in zip(images[:-1], images[1:], strict=True):
+        matrix = register(moving, fixed, settings)
+        before, after = similarity(moving, fixed, [np.eye(4), matrix], settings.seed)
+        size = correction(matrix, fixed[0].shape, fixed[1])
+        steps.append(Step(fixed_name, moving_name, cost, "normalised_mutual_information", before, after, **size))
+        found.append(matrix)
+    return np.linalg.inv(chain(*found)), steps
 
 
-def _head_mask(fixed: np.ndarray, affine: np.ndarray, settings: CoregisterSettings) -> sitk.Image:
-    image = _smooth(to_sitk(fixed, affine), settings.smoothing[-1])
-    level = settings.head_threshold * float(np.percentile(sitk.GetArrayViewFromImage(image), 98))
-    outside = sitk.SignedMaurerDistanceMap(image > level, squaredDistance=False, useImageSpacing=True)
-    return outside <= settings.rim
+def _by_boundary(
+    epi: Scan, t1w: Scan, t1w_brain: np.ndarray, start: np.ndarray, settings: CoregisterSettings
+) -> tuple[np.ndarray, Step]:
+    options = replace(BoundarySettings(), seed=settings.seed, max_iterations=settings.max_iterations)
+    surface = white_surface(*t1w, t1w_brain)
+    matrix = register_boundary(surface, *epi, start, options)
+    part = within(surface, start, epi[0].shape, epi[1], options)
+    first, last = (boundary_contrast(at, part, *epi, options.depth) for at in (start, matrix))
+    agreement = float(np.mean(last > 0))
+    if agreement < settings.check.least_agreement:
+        raise DataError(
+            f"Coregistration by cost: boundary failed: grey matter is brighter than white at {agreement:.0%} of the white "
+            "matter's surface in the EPI, where nearly all is expected; look at the images or use another cost."
+        )
+    size = correction(np.linalg.inv(matrix @ np.linalg.inv(start)), epi[0].shape, epi[1])
+    before, after = boundary_cost(first, options), boundary_cost(last, options)
+    return matrix, Step("boldref", "T1w", "boundary", "boundary_cost", before, after, **size, agreement=agreement)
 
 
-def _smooth(image: sitk.Image, sigma: float) -> sitk.Image:
-    return sitk.SmoothingRecursiveGaussian(image, sigma) if sigma > 0 else image
-
-
-def _matrix(transform: sitk.Euler3DTransform) -> np.ndarray:
-    centre = np.array(transform.GetCenter())
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
-    matrix[:3, 3] = centre + np.array(transform.GetTranslation()) - matrix[:3, :3] @ centre
-    return matrix
+def describe(settings: CoregisterSettings) -> dict:
+    """Return the settings as a plain mapping, for a sidecar."""
+    return asdict(settings)

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nibabel
 import numpy as np
+import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 
 from fmri2image.core.errors import DataError
@@ -17,9 +19,9 @@ DISCARDED = "NumberOfVolumesDiscardedByUser"
 
 
 def sidecar_path(path: str | Path) -> Path:
-    """Return the JSON file that belongs to a NIfTI or TSV file."""
+    """Return the JSON file that belongs to a NIfTI, TSV or text file; a JSON file is its own."""
     path = Path(path)
-    return path.with_name(path.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".tsv") + ".json")
+    return path.with_name(re.sub(r"\.(nii(\.gz)?|tsv|txt|json)$", "", path.name) + ".json")
 
 
 def read_sidecar(path: str | Path) -> dict:
@@ -87,12 +89,28 @@ def read_volumes(path: str | Path, n_discard: int = 0) -> Iterator[np.ndarray]:
         If the file is not 4-D, is truncated, or holds no more than `n_discard` volumes.
     """
     image = open_image(path)
-    if len(image.shape) != 4:
-        raise DataError(f"{path} has shape {image.shape}; a BOLD file has four dimensions.")
-    if image.shape[3] <= n_discard:
-        raise DataError(f"{path} holds {image.shape[3]} volumes, of which {n_discard} are to be dropped; none is left.")
+    _check_bold(image, path, n_discard)
     for volume in range(n_discard, image.shape[3]):
         yield _voxels(image, path, (..., volume))
+
+
+def read_stored(path: str | Path, n_discard: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return volumes (T, X, Y, Z) without the first `n_discard` in the file's own type, and the affine (4, 4).
+
+    A scanner's 16-bit integers take half of the memory of float32. Where the header scales them, they become float32.
+
+    Raises
+    ------
+    DataError
+        As `read_volumes`.
+    """
+    image = open_image(path)
+    _check_bold(image, path, n_discard)
+    stored = image.get_data_dtype()
+    scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
+    kept = np.float32 if scaled or stored.kind not in "iu" or stored.itemsize > 2 else stored
+    values = _voxels(image, path, ..., kept)
+    return np.moveaxis(values, -1, 0)[n_discard:], image.affine
 
 
 def read_bold(path: str | Path, n_discard: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -117,12 +135,14 @@ def repetition_time(path: str | Path) -> float:
     Raises
     ------
     DataError
-        If the sidecar gives none, or another than the header.
+        If the file is not 4-D, or the sidecar gives none, or another than the header.
     """
+    image = open_image(path)
+    _check_bold(image, path, 0)
     value = read_sidecar(path).get("RepetitionTime")
     if not isinstance(value, int | float) or value <= 0:
         raise DataError(f"{sidecar_path(path)} gives no RepetitionTime; add it in seconds.")
-    header = open_image(path).header
+    header = image.header
     in_header = float(header["pixdim"][4]) * {"msec": 1e-3, "usec": 1e-6}.get(header.get_xyzt_units()[1], 1.0)
     if in_header > 0 and abs(in_header - value) > 1e-3:
         raise DataError(
@@ -170,9 +190,18 @@ def same_grid(shape: tuple[int, ...], affine: np.ndarray, other_shape: tuple[int
     return tuple(shape[:3]) == tuple(other_shape[:3]) and np.allclose(affine, other, atol=1e-2)
 
 
-def _voxels(image: nibabel.Nifti1Image, path: str | Path, index: object) -> np.ndarray:
+def _check_bold(image: nibabel.Nifti1Image, path: str | Path, n_discard: int) -> None:
+    if len(image.shape) != 4:
+        raise DataError(f"{path} has shape {image.shape}; a BOLD file has four dimensions.")
+    if image.shape[3] <= n_discard:
+        raise DataError(f"{path} holds {image.shape[3]} volumes, of which {n_discard} are to be dropped; none is left.")
+
+
+def _voxels(
+    image: nibabel.Nifti1Image, path: str | Path, index: object, dtype: npt.DTypeLike = np.float32
+) -> np.ndarray:
     try:
-        return np.asarray(image.dataobj[index], dtype=np.float32)
+        return np.asarray(image.dataobj[index], dtype=dtype)
     except (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is truncated or corrupt ({error}); get the file again.") from error
 

@@ -1,11 +1,12 @@
-"""Rigid motion correction by Gauss-Newton on the mean squared difference (Friston et al. 1995).
+"""Rigid motion correction of a run, as in Friston et al. 1995 (Hum. Brain Mapp. 3:165-189) and SPM's realignment.
 
-Hum. Brain Mapp. 3:165-189. Every volume is matched to one reference. Both are smoothed; the reference is looked at only
-where its gradient is steep. The unknowns are six rigid parameters and one intensity scale per volume, as in SPM's
-realignment. The derivatives belong to the reference and are computed once (the "inverse compositional" form of the same
-normal equations), so that one iteration is one interpolation and two matrix products for all volumes together.
+Two passes: volumes spread over the run are matched to its first volume and averaged; then all volumes are matched to that
+mean. The mean in turn is matched once to the subject's reference, coarse to fine, because the head and the field of view
+move by centimetres between sessions, and every volume's pose is chained to the reference through it. What is averaged are
+values and gradients of the smoothed volumes at the compared points: no image of the mean is needed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +14,21 @@ import torch
 
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.geometry import grid_centre, rigid_matrix, rigid_parameters
+from fmri2image.preprocess.bspline import DEGREES
+from fmri2image.preprocess.gauss_newton import FEWEST_POINTS, Match, Smoothed, Smoother, Template, lattice, match
+from fmri2image.preprocess.motion import MotionFit
 from fmri2image.preprocess.reslice import reslice
-from fmri2image.preprocess.smooth import sample_linear, smooth_volumes, smoothing_matrices
 
-FEWEST_POINTS = 100
+__all__ = ["MotionFit", "RealignSettings", "estimate_motion", "fit_motion", "fit_run", "make_reference"]
+
+# Volumes of the mean: its noise is then a seventh of a volume's.
+MOST_AVERAGED = 48
+# A volume below this correlation, or not converged, is tried again from many coarse starts and is left out of the mean.
+DOUBTFUL = 0.9
+COARSE_FWHM, COARSE_SEPARATION, COARSE_POINTS = 12.0, 6.0, 2000
+COARSE_TOLERANCE = 0.1
+# Rotations, degrees about the three axes, with which the search for a large move begins.
+COARSE_TURNS = ((0, 0, 0), *(tuple(sign * 15 * (i == axis) for i in range(3)) for axis in range(3) for sign in (-1, 1)))
 
 
 @dataclass(frozen=True)
@@ -27,82 +39,58 @@ class RealignSettings:
     ----------
     fwhm : float
         Smoothing of reference and volumes before they are compared; along an axis never less than 1.5 voxels.
-    upsampling : int
-        The smoothed volumes are kept on a grid this many times finer than the voxels and read by linear interpolation;
-        2 makes the interpolation error negligible.
+    separation : float
+        Distance of the points that are compared (SPM: 4); with more than a voxel, noise is averaged less well.
+    interpolation : int
+        Degree of the B-spline, 1 to 3, by which the smoothed volumes are read (SPM: 2).
     n_points : int
-        Number of reference voxels that are compared: those with the steepest gradient.
-    mask_threshold : float
-        Reference voxels darker than this fraction of the 98th percentile take no part.
-    margin : float
-        Points nearer than this to the border of the field of view, in the reference or in the volume, take no part,
-        because there the smoothing sees only half of the head; never less than one voxel.
+        At most this many points are compared: those with the steepest gradient.
     tolerance : float
         A volume is done when one step moves no point 50 mm from the centre by more than this.
     max_iterations : int
         Most steps per level; there is one level with every eighth point and one with all of them.
+    passes : int
+        2: within the run to its mean, whose match to the reference is chained behind; 1: each volume straight to the
+        reference.
+    mask_threshold : float
+        Points darker than this fraction of the 98th percentile take no part.
+    margin : float
+        Points nearer than this to the border of the field of view, in the reference or in the volume, take no part,
+        because there the smoothing sees only half of the head; never less than 1.5 voxels.
     batch : int
-        Number of volumes worked on at once; few of them stay in the processor's cache, a GPU likes many.
+        Number of volumes worked on at once; 0: 8 on a processor, whose cache is small, and 64 on a GPU.
     dtype : str
         ``float32`` or ``float64``; the normal equations are always solved in float64.
     """
 
     fwhm: float = 5.0
-    upsampling: int = 2
-    n_points: int = 6000
-    mask_threshold: float = 0.2
-    margin: float = 5.0
+    separation: float = 3.0
+    interpolation: int = 2
+    n_points: int = 20000
     tolerance: float = 0.002
     max_iterations: int = 30
-    batch: int = 8
+    passes: int = 2
+    mask_threshold: float = 0.2
+    margin: float = 5.0
+    batch: int = 0
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
         if self.dtype not in ("float32", "float64"):
             raise ConfigError(f"Realignment dtype '{self.dtype}' is unknown; use 'float32' or 'float64'.")
-        if self.upsampling < 1 or self.fwhm <= 0 or self.n_points < FEWEST_POINTS:
+        if self.interpolation not in DEGREES:
+            raise ConfigError(f"Realignment interpolation {self.interpolation} is unknown; use a degree of 1, 2 or 3.")
+        if self.passes not in (1, 2):
+            raise ConfigError(f"Realignment has 1 or 2 passes, not {self.passes}.")
+        if self.fwhm <= 0 or self.separation <= 0 or self.n_points < FEWEST_POINTS:
             raise ConfigError(
-                f"Realignment needs upsampling ≥ 1, fwhm > 0 and n_points ≥ {FEWEST_POINTS}; got {self.upsampling}, "
-                f"{self.fwhm} and {self.n_points}."
+                f"Realignment needs fwhm > 0, separation > 0 and n_points ≥ {FEWEST_POINTS}; got {self.fwhm}, "
+                f"{self.separation} and {self.n_points}."
             )
 
 
-@dataclass(frozen=True)
-class MotionFit:
-    """Motion of T volumes relative to a reference.
-
-    Parameters
-    ----------
-    parameters : array of shape (T, 6)
-        mm and radians, see `fmri2image.core.geometry.rigid_matrix`; they move reference points to volume points.
-    scale : array of shape (T,)
-        Intensity of the volume relative to the reference.
-    correlation : array of shape (T,)
-        Correlation of volume and reference over the compared points after alignment.
-    converged : bool array of shape (T,)
-    n_iterations : int array of shape (T,)
-    """
-
-    parameters: np.ndarray
-    scale: np.ndarray
-    correlation: np.ndarray
-    converged: np.ndarray
-    n_iterations: np.ndarray
-
-
-def estimate_motion(
-    volumes: np.ndarray,
-    affine: np.ndarray,
-    reference: np.ndarray,
-    reference_affine: np.ndarray,
-    settings: RealignSettings | None = None,
-) -> np.ndarray:
-    """Return the motion parameters (T, 6) of `fit_motion`, without its diagnostics."""
-    return fit_motion(volumes, affine, reference, reference_affine, settings).parameters
-
-
-def fit_motion(
+def fit_run(
     volumes: np.ndarray,
     affine: np.ndarray,
     reference: np.ndarray,
@@ -110,11 +98,12 @@ def fit_motion(
     settings: RealignSettings | None = None,
     device: torch.device | str = "cpu",
 ) -> MotionFit:
-    """Estimate how each volume is displaced from the reference.
+    """Estimate how each volume of a run is displaced from the subject's reference.
 
     Parameters
     ----------
     volumes : array of shape (T, X, Y, Z)
+        Of any number type; they are converted and smoothed a few at a time.
     affine : array of shape (4, 4)
         Voxel to world (RAS, mm) of the volumes.
     reference : array of shape (X', Y', Z')
@@ -125,39 +114,66 @@ def fit_motion(
     Returns
     -------
     fit : MotionFit
-        Rotations turn about the centre of the reference grid. A volume's estimate does not depend on its neighbours.
+        Rotations turn about the centre of the reference grid. A volume that moved too far or hardly overlaps does not
+        stop the run: it is not converged, or has a low correlation. If the run's mean cannot be matched to the
+        reference, no volume is converged.
 
     Raises
     ------
     DataError
-        If the reference shows no head, or a volume and the reference hardly overlap.
+        If there is no volume, reference or run show no head, or a volume holds values that are not finite.
     """
     settings = settings or RealignSettings()
-    dtype = getattr(torch, settings.dtype)
-    target = _Target(reference, reference_affine, settings, dtype, device)
-    smoothing = [
-        matrix.to(device=device, dtype=dtype)
-        for matrix in smoothing_matrices(volumes.shape[1:], affine, settings.fwhm, settings.upsampling)
-    ]
-    parts = []
-    for start in range(0, len(volumes), settings.batch):
-        chunk = torch.as_tensor(np.array(volumes[start : start + settings.batch]), dtype=dtype)
-        finite = torch.isfinite(chunk).flatten(1).all(dim=1)
-        if not bool(finite.all()):
-            bad = start + int((~finite).nonzero()[0, 0])
-            raise DataError(f"Volume {bad} (counted from 0 after the dropped ones) holds values that are not finite.")
-        smooth = smooth_volumes(smoothing, chunk.to(device))
-        parts.append(_fit(smooth, affine, volumes.shape[1:], target, settings, first=start))
-    if not parts:
-        raise DataError("There is no volume to realign; were all of them dropped?")
-    poses, scale, correlation, converged, n_iterations = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return MotionFit(rigid_parameters(poses, target.centre), scale, correlation, converged, n_iterations)
+    run = _Run(volumes, affine, settings, device)
+    still = _Run(np.asarray(reference)[None], reference_affine, settings, device, "The reference volume")
+    start = still.search(run, 0)
+    if settings.passes == 1:
+        found = run.match_all(still.template(), start, still)
+        return _motion(found, still.centre)
+    template = run.mean_template()
+    found = run.match_all(template, np.eye(4), run)
+    link = still.match_all(template, np.linalg.inv(start), run)
+    return _motion(_chain(found, link), still.centre)
+
+
+def fit_motion(
+    volumes: np.ndarray,
+    affine: np.ndarray,
+    reference: np.ndarray,
+    reference_affine: np.ndarray,
+    settings: RealignSettings | None = None,
+    device: torch.device | str = "cpu",
+) -> MotionFit:
+    """Estimate how each volume is displaced from the reference, to which all are matched directly.
+
+    Parameters, result and errors are those of `fit_run`; the volumes need not belong to one run, and the search begins
+    where the header says.
+    """
+    settings = settings or RealignSettings()
+    run = _Run(volumes, affine, settings, device)
+    still = _Run(np.asarray(reference)[None], reference_affine, settings, device, "The reference volume")
+    return _motion(run.match_all(still.template(), np.eye(4), still), still.centre)
+
+
+def estimate_motion(
+    volumes: np.ndarray,
+    affine: np.ndarray,
+    reference: np.ndarray,
+    reference_affine: np.ndarray,
+    settings: RealignSettings | None = None,
+    device: torch.device | str = "cpu",
+) -> np.ndarray:
+    """Return the motion parameters (T, 6) of `fit_motion`, without its diagnostics."""
+    return fit_motion(volumes, affine, reference, reference_affine, settings, device).parameters
 
 
 def make_reference(
-    volumes: np.ndarray, affine: np.ndarray, settings: RealignSettings | None = None
+    volumes: np.ndarray,
+    affine: np.ndarray,
+    settings: RealignSettings | None = None,
+    device: torch.device | str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Average a run after realignment to its first volume.
+    """Average a run after realignment, in the position of its first volume.
 
     Parameters
     ----------
@@ -165,141 +181,179 @@ def make_reference(
         Kept volumes of one run.
     affine : array of shape (4, 4)
     settings : RealignSettings, optional
+    device : torch device
 
     Returns
     -------
     reference : array of shape (X, Y, Z), float32
-        Mean volume, on the grid and in the position of the first volume. Where the head left the field of view for a
-        while, the mean is over the volumes that saw it.
+        Mean of at most `MOST_AVERAGED` volumes, evenly spread, on the grid of the first volume. Where the head left the
+        field of view for a while, the mean is over the volumes that saw it; volumes in doubt are left out.
     parameters : array of shape (T, 6)
         Motion relative to the first volume.
     """
-    shape = volumes.shape[1:]
-    parameters = estimate_motion(volumes, affine, volumes[0], affine, settings)
-    matrices = rigid_matrix(parameters, grid_centre(shape, affine))
+    settings = settings or RealignSettings()
+    run = _Run(volumes, affine, settings, device)
+    template = run.template() if settings.passes == 1 else run.mean_template()
+    found = run.match_all(template, np.eye(4), run)
+    poses = found.poses @ np.linalg.inv(found.poses[0])
+    shape = run.shape
     total, count = np.zeros(shape), np.zeros(shape)
-    for volume, matrix in zip(volumes, matrices, strict=True):
-        moved, covered = reslice(volume[None], affine, matrix[None], shape, affine)
-        total += moved[0]
-        count += covered
-    return (total / np.maximum(count, 1)).astype(np.float32), parameters
+    for t in _spread(len(volumes)):
+        if t == 0 or (found.converged[t] and found.correlation[t] >= DOUBTFUL):
+            moved, covered = reslice(np.asarray(volumes[t : t + 1]), affine, poses[t : t + 1], shape, affine)
+            total += moved[0]
+            count += covered
+    return (total / np.maximum(count, 1)).astype(np.float32), rigid_parameters(poses, run.centre)
 
 
-class _Target:
-    """Reference points, their values and derivatives, and the products that the normal equations need."""
+class _Run:
+    """Volumes on one grid, smoothed a few at a time."""
 
     def __init__(
         self,
-        reference: np.ndarray,
+        volumes: np.ndarray,
         affine: np.ndarray,
         settings: RealignSettings,
-        dtype: torch.dtype,
         device: torch.device | str,
+        name: str | None = None,
     ) -> None:
-        affine = np.asarray(affine, dtype=float)
-        matrices = smoothing_matrices(reference.shape, affine, settings.fwhm, 1)
-        smooth = smooth_volumes(matrices, torch.as_tensor(np.asarray(reference, dtype=float))[None])[0].numpy()
-        if not np.isfinite(smooth).all():
-            raise DataError("The reference volume holds values that are not finite; check the BOLD file.")
-        # Rows of the inverse affine turn a gradient per voxel into one per mm of world space.
-        gradient = np.stack(np.gradient(smooth), axis=-1) @ np.linalg.inv(affine[:3, :3])
-        steepness = np.linalg.norm(gradient, axis=-1)
-        usable = smooth > settings.mask_threshold * np.percentile(smooth, 98)
-        zooms = np.linalg.norm(affine[:3, :3], axis=0)
-        index = np.indices(reference.shape)
-        for axis, size in enumerate(reference.shape):
-            inside = _margin(settings, zooms[axis])
-            usable &= (index[axis] >= inside) & (index[axis] <= size - 1 - inside)
-        n_usable = int(usable.sum())
-        if n_usable < FEWEST_POINTS or not steepness[usable].any():
-            raise DataError(
-                f"The reference volume of {reference.shape} voxels shows only {n_usable} bright voxels inside the "
-                f"margin; realignment needs {FEWEST_POINTS}. Check the BOLD file, or lower margin and mask_threshold."
+        if not len(volumes):
+            raise DataError("There is no volume to realign; were all of them dropped?")
+        self.volumes, self.settings, self.device, self.name = volumes, settings, device, name
+        self.affine = np.asarray(affine, dtype=float)
+        self.shape = tuple(int(size) for size in volumes.shape[1:])
+        self.centre = grid_centre(self.shape, self.affine)
+        self.dtype = getattr(torch, settings.dtype)
+        self.fine, self.coarse = (
+            Smoother(self.shape, self.affine, fwhm, settings.margin, settings.interpolation, self.dtype, device)
+            for fwhm in (settings.fwhm, max(COARSE_FWHM, settings.fwhm))
+        )
+        self._coarse_template: Template | None = None
+
+    def smooth(self, index: np.ndarray, smoother: Smoother | None = None) -> Smoothed:
+        """Smooth the volumes of an index (A,)."""
+        names = [self.name or f"Volume {t} (counted from 0 after the dropped ones)" for t in index]
+        first, last = int(index[0]), int(index[-1])
+        together = self.volumes[first : last + 1] if last - first + 1 == len(index) else self.volumes[index]
+        return (smoother or self.fine)(np.asarray(together), names)
+
+    def batches(self, index: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the index in pieces."""
+        size = self.settings.batch or (8 if torch.device(self.device).type == "cpu" else 64)
+        for begin in range(0, len(index), size):
+            yield index[begin : begin + size]
+
+    def template(self) -> Template:
+        """Return the first volume as a template."""
+        points = lattice(self.shape, self.affine, self.settings.separation, self.settings.margin)
+        return self._template(points, *self._average(points, None), self.name or "The first volume of the run")
+
+    def mean_template(self) -> Template:
+        """Return the mean volume as a template, made after matching volumes spread over the run to the first one."""
+        first = self.template()
+        points = lattice(self.shape, self.affine, self.settings.separation, self.settings.margin)
+        return self._template(points, *self._average(points, first), "The mean volume of the run")
+
+    def search(self, other: "_Run", t: int) -> np.ndarray:
+        """Return the pose (4, 4) that moves points of the first volume to volume `t` of another run, found coarsely."""
+        smoothed = other.smooth(np.array([t]), other.coarse)
+        shifts = [np.zeros(3), _middle(other.volumes[t], other.affine) - _middle(self.volumes[0], self.affine)]
+        starts = [rigid_matrix(np.array([*s, *np.radians(turn)]), self.centre) for s in shifts for turn in COARSE_TURNS]
+        if self._coarse_template is None:
+            points = lattice(self.shape, self.affine, COARSE_SEPARATION, self.settings.margin)
+            values, slopes = self._average(points, None, self.coarse)
+            self._coarse_template = self._template(
+                points, values, slopes, self.name or "The first volume", COARSE_POINTS
             )
-        candidates = np.flatnonzero(usable)
-        order = np.argsort(-steepness.ravel()[candidates], kind="stable")[: settings.n_points]
-        chosen = np.sort(candidates[order])
-        voxels = index.reshape(3, -1)[:, chosen].T
-        self.centre = grid_centre(reference.shape, affine)
-        self.points = voxels @ affine[:3, :3].T + affine[:3, 3]
-        slope = gradient.reshape(-1, 3)[chosen]
-        # A rotation by a small angle w moves x by w × (x - centre); g · (w × r) = w · (r × g).
-        turn = np.cross(self.points - self.centre, slope)
-        values = smooth.ravel()[chosen]
-        design = np.column_stack([slope, turn, values])
-        self.scaling = 1 / np.sqrt((design**2).mean(axis=0))
-        design = design * self.scaling
-        rows, columns = np.triu_indices(7)
-        self.design = torch.as_tensor(design).to(device=device, dtype=dtype)
-        self.values = torch.as_tensor(values).to(device=device, dtype=dtype)
-        self.products = torch.as_tensor(design[:, rows] * design[:, columns]).to(device=device, dtype=dtype)
-        self.upper = (rows, columns)
+        which = np.zeros(len(starts), dtype=int)
+        found = match(
+            smoothed, which, self._coarse_template, np.stack(starts), COARSE_TOLERANCE, self.settings.max_iterations
+        )
+        return found.poses[int(found.correlation.argmax())] if found.correlation.max() > 0 else np.eye(4)
+
+    def match_all(self, template: Template, start: np.ndarray, fixed: "_Run", index: np.ndarray | None = None) -> Match:
+        """Match volumes to a template; those in doubt once more, from where a coarse search finds them.
+
+        `fixed` is the run whose first volume lies where the template lies.
+        """
+        settings = self.settings
+        parts = []
+        for piece in self.batches(np.arange(len(self.volumes)) if index is None else index):
+            smoothed, which = self.smooth(piece), np.arange(len(piece))
+            starts = np.broadcast_to(start, (len(piece), 4, 4))
+            found = match(smoothed, which, template, starts, settings.tolerance, settings.max_iterations)
+            doubtful = np.flatnonzero(~found.converged | (found.correlation < DOUBTFUL))
+            if len(doubtful):
+                starts = np.stack([fixed.search(self, int(piece[i])) for i in doubtful])
+                again = match(smoothed, doubtful, template, starts, settings.tolerance, settings.max_iterations)
+                better = again.correlation > found.correlation[doubtful]
+                found.put(doubtful[better], again.take(better))
+            parts.append(found)
+        return Match.join(parts)
+
+    def _template(
+        self, points: np.ndarray, values: np.ndarray, slopes: np.ndarray, name: str, n_points: int | None = None
+    ) -> Template:
+        seen = np.isfinite(values)
+        options = (n_points or self.settings.n_points, self.settings.mask_threshold, name, self.dtype, self.device)
+        return Template(points[seen], values[seen], slopes[seen], self.centre, *options)
+
+    def _average(
+        self, points: np.ndarray, template: Template | None, smoother: Smoother | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return values (N,) and gradients (N, 3) per mm of the smoothed mean, or without a template of the first volume.
+
+        Points that fewer than half of the averaged volumes see are NaN.
+        """
+        homogeneous = torch.as_tensor(np.column_stack([points, np.ones(len(points))]).T)
+        homogeneous = homogeneous.to(device=self.device, dtype=self.dtype)
+        index = np.array([0]) if template is None else _spread(len(self.volumes))
+        total, count, n_used = np.zeros((4, len(points))), np.zeros(len(points)), 0
+        for piece in self.batches(index):
+            smoothed = self.smooth(piece, smoother)
+            found = Match.start(len(piece))
+            if template is not None:
+                starts, options = found.poses, (self.settings.tolerance * 5, self.settings.max_iterations)
+                found = match(smoothed, np.arange(len(piece)), template, starts, *options)
+            used = np.flatnonzero((piece == 0) | (found.converged & (found.correlation >= DOUBTFUL)))
+            if not len(used):
+                continue
+            read, weight = smoothed.read(used, found.poses[used], homogeneous, gradient=True)
+            to_voxels = (np.linalg.inv(self.affine) @ found.poses[used])[:, :3, :3]
+            read, weight = read.double().cpu().numpy(), weight.double().cpu().numpy()
+            read[1:] = np.einsum("aij,ian->jan", to_voxels, read[1:])
+            total += (read * weight / found.scale[used][:, None]).sum(axis=1)
+            count += weight.sum(axis=0)
+            n_used += len(used)
+        mean = np.where(2 * count >= max(n_used, 1), total / np.maximum(count, 1), np.nan)
+        return mean[0], mean[1:].T
 
 
-def _fit(
-    smooth: torch.Tensor,
-    affine: np.ndarray,
-    shape: tuple[int, ...],
-    target: _Target,
-    settings: RealignSettings,
-    first: int,
-) -> tuple[np.ndarray, ...]:
-    """Run Gauss-Newton on a batch of smoothed volumes; return poses, scale, correlation, converged, n_iterations."""
-    n = len(smooth)
-    fine = np.diag([1 / settings.upsampling] * 3 + [1.0])
-    to_fine = np.linalg.inv(np.asarray(affine, dtype=float) @ fine)
-    zooms = np.linalg.norm(np.asarray(affine)[:3, :3], axis=0)
-    margins = [_margin(settings, zoom) * settings.upsampling for zoom in zooms]
-    limits = [(m, (size - 1) * settings.upsampling - m) for m, size in zip(margins, shape, strict=True)]
-    poses = np.tile(np.eye(4), (n, 1, 1))
-    scale, correlation = np.ones(n), np.zeros(n)
-    n_iterations = np.zeros(n, dtype=int)
-    converged = np.zeros(n, dtype=bool)
-    for stride, tolerance in ((8, 10 * settings.tolerance), (1, settings.tolerance)):
-        points = target.points[::stride]
-        homogeneous = np.column_stack([points, np.ones(len(points))]).T
-        design, products, values = target.design[::stride], target.products[::stride], target.values[::stride]
-        converged[:] = False
-        for _ in range(settings.max_iterations):
-            active = np.flatnonzero(~converged)
-            if not len(active):
-                break
-            coordinates = (to_fine @ poses[active])[:, :3] @ homogeneous
-            sampled, weight = sample_linear(smooth, active, coordinates, limits)
-            count = weight.sum(dim=1)
-            if bool((count < FEWEST_POINTS / stride).any()):
-                lost = first + int(active[int(count.argmin())])
-                raise DataError(
-                    f"Volume {lost} (counted from 0 after the dropped ones) hardly overlaps the reference; "
-                    "look at the run, and leave it out if the head moved out of the field of view."
-                )
-            sampled = sampled * weight
-            normal = np.zeros((len(active), 7, 7))
-            normal[:, target.upper[0], target.upper[1]] = (weight @ products).double().cpu().numpy()
-            normal += np.triu(normal, 1).transpose(0, 2, 1)
-            right = (sampled @ design).double().cpu().numpy()
-            solution = np.linalg.solve(normal, right[..., None])[..., 0] * target.scaling
-            # volume ≈ scale · reference moved by `step`: undo that step in front of the pose.
-            step = solution[:, :6] / solution[:, 6:]
-            update = rigid_matrix(step, target.centre)
-            poses[active] = poses[active] @ np.linalg.inv(update)
-            scale[active] = solution[:, 6]
-            n_iterations[active] += 1
-            length = np.linalg.norm(step[:, :3], axis=1) + 50 * np.linalg.norm(step[:, 3:], axis=1)
-            converged[active] = length < tolerance
-            if stride == 1:
-                correlation[active] = _correlation(sampled, values, weight)
-    return poses, scale, correlation, converged, n_iterations
+def _spread(n: int) -> np.ndarray:
+    """Return at most `MOST_AVERAGED` volumes of n, evenly spread, the first among them."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_AVERAGED)).round().astype(int))
 
 
-def _correlation(sampled: torch.Tensor, values: torch.Tensor, weight: torch.Tensor) -> np.ndarray:
-    """Correlate sampled (A, N) with values (N,) over the points of weight 1."""
-    count = weight.sum(dim=1, keepdim=True)
-    a = (sampled - sampled.sum(dim=1, keepdim=True) / count) * weight
-    b = (values - (values * weight).sum(dim=1, keepdim=True) / count) * weight
-    return ((a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1)).clamp_min(1e-30)).double().cpu().numpy()
+def _middle(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Return the world point (3,), mm, at the centre of a volume's bright voxels."""
+    sparse = np.asarray(volume, dtype=float)[::2, ::2, ::2]
+    bright = np.argwhere(sparse > 0.5 * np.percentile(sparse, 98)) * 2.0
+    middle = bright.mean(axis=0) if len(bright) else (np.array(volume.shape) - 1) / 2
+    return affine[:3, :3] @ middle + affine[:3, 3]
 
 
-def _margin(settings: RealignSettings, zoom: float) -> float:
-    """Return the margin in voxels from the centre of the outermost voxel."""
-    return max(settings.margin / zoom, 1.0) - 0.5
+def _chain(found: Match, link: Match) -> Match:
+    """Return matches to the reference from those to the run's mean and from the mean's match with the reference."""
+    poses = found.poses @ np.linalg.inv(link.poses)
+    return Match(
+        poses,
+        found.scale / link.scale,
+        np.minimum(found.correlation, link.correlation),
+        found.converged & link.converged,
+        found.n_iterations,
+    )
+
+
+def _motion(found: Match, centre: np.ndarray) -> MotionFit:
+    parameters = rigid_parameters(found.poses, centre)
+    return MotionFit(parameters, found.scale, found.correlation, found.converged, found.n_iterations)

@@ -102,7 +102,7 @@ def _coregistration(chapter: Mapping) -> str:
         "mutual_information": "mutual information [mattes2003] [lowekamp2013]",
         "normalised_mutual_information": "normalised mutual information [studholme1999]",
         "boundary": "the contrast across the border of white matter [greve2009]",
-    }[chapter.get("cost", "mutual_information")]
+    }[chapter.get("cost", "normalised_mutual_information")]
     path = {
         "inplane": "to the in-plane T2-weighted image of its session and through it to the T1-weighted image",
         "direct": "to the T1-weighted image",

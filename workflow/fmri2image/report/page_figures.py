@@ -100,8 +100,8 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
     found["quality_figures"] = [
         figure(
             path,
-            f"Head motion over all runs and alignment of EPI, T1w image and areas, {Path(path).stem.split('_')[0]}",
-            f"Motion and coregistration of {subject_label(Path(path).stem.split('_')[0].removeprefix('sub-')).lower()}.",
+            f"Head motion over all runs, {Path(path).stem.split('_')[0]}",
+            f"Head motion of {subject_label(Path(path).stem.split('_')[0].removeprefix('sub-')).lower()}.",
             half=True,
         )
         for path in inputs["quality"]

@@ -39,7 +39,16 @@ SOURCES = {
     ),
 }
 BY_ENDING = {
-    "_preprocess.png": ("motion and coregistration", "preprocess", "plot_preprocess"),
+    "_quality_motion.png": ("motion of all runs", "preprocess", "plot_preprocess"),
+    "_quality_coregistration.png": ("EPI under outlines of the T1w image", "preprocess", "plot_preprocess"),
+    "_quality_rois.png": ("areas on the EPI", "preprocess", "plot_preprocess"),
+    "_quality_signal.png": ("signal to noise", "preprocess", "plot_preprocess"),
+    "_quality_carpet.png": ("carpets of some runs", "preprocess", "plot_preprocess"),
+    "_signal.tsv": ("signal to noise by run and area", "preprocess", "plot_preprocess"),
+    "_runs.tsv": ("runs: length, motion, trials", "samples", "build_samples"),
+    "_trials.tsv": ("trials, kept or left out", "samples", "build_samples"),
+    "_xfm.json": ("checks of coregistration", "preprocess", "coregister"),
+    "_behaviour.tsv": ("one-back task", "events", "score_behaviour"),
     "_responses.tsv": ("trials, voxels and reliability of a subject", "samples", "write_subject_page"),
     "_scores.tsv": ("scores of images", "reconstruct, stimuli", "score_images"),
     ".h5": ("reconstructed images", "decoded features, or samples", "reconstruct_images"),

@@ -55,6 +55,7 @@ def write_subject_page(
     trials = " (of single trials, the first of each stimulus)" if _any_trials(inputs["images"]) else ""
     context = {
         **{key: settings[key] for key in ("title", "dataset", "simulated", "primary")},
+        "subject": subject,
         "label": subject_label(subject),
         "transductive": is_true(mine["transductive"]),
         "abstract": _abstract(mine, responses, settings),

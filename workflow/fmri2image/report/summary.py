@@ -75,6 +75,9 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         "no_truth": NO_TRUTH,
         "data": _data(responses, subjects, settings["primary"]["roi"], next(tables)),
         "subject_links": [{"href": f"subjects/sub-{s}.html", "words": subject_label(s)} for s in subjects],
+        "quality_links": [
+            {"href": f"quality/sub-{s}.html", "words": subject_label(s)} for s in subjects if inputs["quality"]
+        ],
         "tables": {
             "identification": inputs["identification"][0],
             "accuracy": "".join(inputs["accuracy"][:1]),

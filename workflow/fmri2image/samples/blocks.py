@@ -5,6 +5,23 @@ import numpy as np
 from fmri2image.core.errors import DataError
 
 
+def block_volumes(
+    onsets: np.ndarray, windows: np.ndarray, repetition_time: float, shift_seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first volume of each block's average and the one after its last, both (B,), inside the run or not.
+
+    Parameters
+    ----------
+    onsets, windows : arrays of shape (B,)
+        Seconds; onsets count from the first volume, a window is what is averaged from the shifted onset on.
+    repetition_time, shift_seconds : float
+        Seconds.
+    """
+    onsets, windows = np.asarray(onsets, dtype=float), np.asarray(windows, dtype=float)
+    first = np.round((onsets + shift_seconds) / repetition_time).astype(int)
+    return first, first + np.maximum(np.round(windows / repetition_time).astype(int), 1)
+
+
 def average_blocks(
     signal: np.ndarray,
     onsets: np.ndarray,
@@ -36,8 +53,7 @@ def average_blocks(
         If a block holds no volume of the run.
     """
     onsets, windows = np.asarray(onsets, dtype=float), np.asarray(windows, dtype=float)
-    first = np.round((onsets + shift_seconds) / repetition_time).astype(int)
-    last = first + np.maximum(np.round(windows / repetition_time).astype(int), 1)
+    first, last = block_volumes(onsets, windows, repetition_time, shift_seconds)
     first, last = np.maximum(first, 0), np.minimum(last, len(signal))
     if np.any(last <= first):
         block = int(np.flatnonzero(last <= first)[0])

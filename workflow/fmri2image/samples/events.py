@@ -1,9 +1,12 @@
-"""Events of the experiment, in the dialects of OpenNeuro ds001506 (event_type is a number) and ds001246 (a word).
+"""Events of the experiment, read from the dialects of `dialects` into one table.
 
-The dialect and the task are recognised from the file's content. Only what the samples need must be good: a corrupt cell
-of another column, such as ``stimulus_id`` in one file of ds001506, stops nothing.
+Only what the samples need must be good. A corrupt cell of another column, such as ``stimulus_id`` in one file of
+ds001506, stops nothing and is reported.
 """
 
+import csv
+import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,74 +14,85 @@ import numpy as np
 import pandas as pd
 
 from fmri2image.core.errors import DataError
+from fmri2image.samples.dialects import (
+    CUE,
+    EVALUATION,
+    FINAL_REST,
+    IMAGERY,
+    INITIAL_REST,
+    MISSING,
+    PERCEPTION,
+    REPETITION,
+    STIMULUS,
+    Dialect,
+    kinds,
+    numbers,
+    recognise,
+    stop,
+)
+from fmri2image.samples.names import stimulus_names, stimulus_sets, vividness
 
-# Kinds of events after reading.
-STIMULUS, REPETITION = "stimulus", "repetition"
-CUE, IMAGERY, EVALUATION = "cue", "imagery", "evaluation"
-INITIAL_REST, FINAL_REST, INTER_REST = "initial_rest", "final_rest", "inter_rest"
-PERCEPTION = "perception"
+__all__ = [
+    "CUE", "EVALUATION", "FINAL_REST", "IMAGERY", "INITIAL_REST", "PERCEPTION", "REPETITION", "STIMULUS",
+    "initial_rest", "read_events", "stimulated", "stimulus_blocks",
+]  # fmt: skip
 
-NUMBERS = {  # ds001506
-    PERCEPTION: {1: STIMULUS, 2: REPETITION, -1: INITIAL_REST, -2: FINAL_REST, -3: INTER_REST},
-    IMAGERY: {1: CUE, 2: IMAGERY, 3: EVALUATION, 4: INTER_REST, -1: INITIAL_REST, -2: FINAL_REST},
-}
-WORDS = {  # ds001246; its rests are told apart by their place, its repetitions by the stimulus before
-    PERCEPTION: {"stimulus": STIMULUS, "rest": INTER_REST},
-    IMAGERY: {
-        "cue": CUE, "imagery": IMAGERY, "evaluation": EVALUATION, "inter_rest": INTER_REST, "rest": INTER_REST,
-    },
-}  # fmt: skip
-IMAGERY_COLUMNS = ("evaluation", "category_id", "category_name")
-MISSING = ("n/a", "")
+# Other columns are taken for numbers where most of their cells are: stimulus_id may be a name in a lab's own files.
+NUMERIC = ("response_time", "category_index", "image_index", "evaluation", "oneback")
+TOLERANCE = 0.1  # s; clocks of stimulus computers are not exact
+
+log = logging.getLogger(__name__)
 
 
-def read_events(path: str | Path, imagery_stimuli: Sequence[str] | None = None) -> pd.DataFrame:
+def read_events(path: str | Path, imagery_stimuli: Sequence[str] | str | None = None) -> pd.DataFrame:
     """Read and check an events.tsv.
 
     Parameters
     ----------
     path : path
-    imagery_stimuli : sequence of str, optional
+    imagery_stimuli : sequence of str, or str, optional
         Names of the imagined stimuli in the order of ``category_index`` (from 1), for imagery runs without a column
-        ``stimulus_name``.
+        ``stimulus_name``; ``"ds001506"`` stands for that dataset's order. ds001761 takes one name, of the imagined face.
 
     Returns
     -------
     events : DataFrame
         ``event`` (kind: ``stimulus``, ``repetition``, ``cue``, ``imagery``, ``evaluation``, ``initial_rest``,
         ``final_rest``, ``inter_rest``), ``onset`` and ``duration`` in seconds from the start of the scan,
-        ``stimulus_name`` (text, None where there is none), ``vividness`` (NaN in perception and without a score), other
-        columns as text. Rows are ordered by onset.
+        ``stimulus_name`` (text, None where there is none), ``stimulus_set`` (None where the file does not tell it),
+        ``vividness`` (NaN in perception and where the subject pressed no button), other columns as text. Rows are ordered
+        by onset. ``events.attrs["warnings"]`` lists, one sentence each, what is odd but stops nothing; it is logged too.
+        ``events.attrs["path"]`` is the file.
 
     Raises
     ------
     DataError
-        If a needed column is missing or a needed cell does not hold what it should; the message gives file, row and
-        column.
+        If a needed column is missing, a needed cell does not hold what it should, or a row has too many or too few cells
+        or stands twice; the message gives file, line and column.
     """
-    events = _read_text(path)
-    task = IMAGERY if any(name in events.columns for name in IMAGERY_COLUMNS) else PERCEPTION
-    needed = ["onset", "duration", "event_type", *(["evaluation"] if task == IMAGERY else ["stimulus_name"])]
-    missing = [name for name in needed if name not in events.columns]
-    if missing:
-        raise DataError(
-            f"{path} lacks the column(s) {', '.join(missing)}; it has {', '.join(events.columns)}; "
-            "add or rename it as in the dialect of ds001506 or ds001246."
-        )
+    events = _read_cells(path)
+    dialect = recognise(events, path)
     for name in ("onset", "duration"):
-        events[name] = _numbers(events[name], path)
-    events["event"], numbered = _kinds(events["event_type"], task, path)
-    events["vividness"] = np.nan
-    if task == IMAGERY:
-        trial = events["event"].isin([CUE, IMAGERY, EVALUATION])
-        events.loc[trial, "vividness"] = _numbers(events.loc[trial, "evaluation"], path, missing=MISSING)
-        events["stimulus_name"] = _imagined(events, path, imagery_stimuli, numbered)
-    events["stimulus_name"] = events["stimulus_name"].astype(object).where(~events["stimulus_name"].isin(MISSING), None)
+        events[name] = numbers(events[name], path)
+    found = _odd_cells(events, dialect, path)
+    if (np.diff(events["onset"]) < 0).any():
+        line = events.index[1:][np.diff(events["onset"]) < 0][0]
+        found.append(f"{path}, line {line}: the onset is earlier than in the line before; rows were ordered by onset.")
+        events = events.sort_values("onset", kind="stable")
+    events["event"] = kinds(events, dialect, path)
+    events["vividness"] = vividness(events, dialect, path)
+    names = stimulus_names(events, dialect, path, imagery_stimuli).astype(object)
+    events["stimulus_name"] = names.where(names.notna() & ~names.isin(MISSING), None)
+    events["stimulus_set"] = stimulus_sets(events, dialect)
     shown = events["event"].isin([STIMULUS, REPETITION, IMAGERY])
-    _stop(shown & events["stimulus_name"].isna(), path, "a stimulus block has no stimulus_name; add it.")
-    _stop(shown & (events["duration"] <= 0), path, "a stimulus block has no duration; correct the cell.")
-    events = events.sort_values("onset", kind="stable").reset_index(drop=True)
-    return events if numbered else _complete(events)
+    stop(shown & events["stimulus_name"].isna(), path, "a stimulus block has no stimulus_name; add it.")
+    stop(shown & (events["duration"] <= 0), path, "a stimulus block has no duration; correct the cell.")
+    found += _odd_times(events, dialect, path)
+    for sentence in found:
+        log.warning("%s", sentence)
+    events = events.reset_index(drop=True)
+    events.attrs |= {"path": str(path), "warnings": found}
+    return events
 
 
 def stimulus_blocks(events: pd.DataFrame, start: str = IMAGERY) -> pd.DataFrame:
@@ -130,84 +144,75 @@ def initial_rest(events: pd.DataFrame) -> tuple[float, float] | None:
     return float(rest["onset"].iloc[0]), float(rest["onset"].iloc[0] + rest["duration"].iloc[0])
 
 
-def _read_text(path: str | Path) -> pd.DataFrame:
+def _read_cells(path: str | Path) -> pd.DataFrame:
+    """Return the cells as text without blanks around them; the index gives lines of the file."""
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} is not a table of tab-separated values ({error}).") from error
-
-
-def _numbers(cells: pd.Series, path: str | Path, missing: Sequence[str] = ()) -> pd.Series:
-    numbers = pd.to_numeric(cells, errors="coerce").astype(float)
-    wrong = ~np.isfinite(numbers) & ~cells.isin(missing)
-    if wrong.any():
-        row = cells.index[wrong][0]
-        raise DataError(
-            f"{path}, line {row + 2}: '{cells[row]}' in column '{cells.name}' is not a number; correct the cell."
-        )
-    return numbers
-
-
-def _stop(wrong: pd.Series, path: str | Path, sentence: str) -> None:
-    if wrong.any():
-        raise DataError(f"{path}, line {int(np.flatnonzero(wrong)[0]) + 2}: {sentence}")
-
-
-def _kinds(cells: pd.Series, task: str, path: str | Path) -> tuple[pd.Series, bool]:
-    """Return the kind of every event, and whether the file is in the dialect of numbers."""
-    numbers = pd.to_numeric(cells, errors="coerce")
-    numbered = bool(numbers.notna().mean() > 0.5)
-    known = NUMBERS[task] if numbered else WORDS[task]
-    kinds = (numbers if numbered else cells).map(known)
-    wrong = kinds.isna()
-    if wrong.any():
-        row = cells.index[wrong][0]
-        raise DataError(
-            f"{path}, line {row + 2}: '{cells[row]}' in column 'event_type' is unknown; "
-            f"{'ds001506' if numbered else 'ds001246'} knows {', '.join(map(str, known))} in {task}."
-        )
-    return kinds, numbered
-
-
-def _imagined(
-    events: pd.DataFrame, path: str | Path, imagery_stimuli: Sequence[str] | None, numbered: bool
-) -> pd.Series:
-    """Return the imagined stimulus of every event; in ds001246, whose subjects imagine categories, the category."""
-    if imagery_stimuli is None and "stimulus_name" in events.columns:
-        return events["stimulus_name"]
-    if imagery_stimuli is None and not numbered and "category_name" in events.columns:
-        return events["category_name"]
-    if imagery_stimuli is None:
-        raise DataError(
-            f"{path} does not say which stimuli are imagined, and the category names of ds001506 are wrong; give "
-            "samples: imagery_stimuli, their names in the order of category_index."
-        )
-    if "category_index" not in events.columns:
-        raise DataError(f"{path} lacks the column category_index, by which samples: imagery_stimuli names stimuli.")
-    names = pd.Series(None, index=events.index, dtype=object)
-    trial = events["event"] == IMAGERY
-    numbers = _numbers(events.loc[trial, "category_index"], path)
-    for row, number in numbers.items():
-        if not (number.is_integer() and 1 <= number <= len(imagery_stimuli)):
+    if not lines:
+        raise DataError(f"{path} is not a table of tab-separated values (it is empty).")
+    header, rows = lines[0][1], lines[1:]
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise DataError(f"{path} has the column '{twice[0]}' more than once; rename or drop one.")
+    if not rows:
+        raise DataError(f"{path} holds no event.")
+    seen: dict[tuple[str, ...], int] = {}
+    for line, row in rows:
+        if len(row) != len(header):
             raise DataError(
-                f"{path}, line {row + 2}: category_index is {number:g}, but samples: imagery_stimuli names "
-                f"{len(imagery_stimuli)} stimuli."
+                f"{path}, line {line}: {len(row)} cell(s) where the header has {len(header)} columns; the file may be cut "
+                "short or hold a stray tab."
             )
-        names[row] = imagery_stimuli[int(number) - 1]
-    return names
+        first = seen.setdefault(tuple(row), line)
+        if first != line:
+            raise DataError(f"{path}, line {line} repeats line {first}; drop one of them.")
+    return pd.DataFrame([row for _, row in rows], columns=header, index=[line for line, _ in rows], dtype=object)
 
 
-def _complete(events: pd.DataFrame) -> pd.DataFrame:
-    """Tell rests apart by their place and mark one-back repetitions, the second of two equal stimuli (ds001246)."""
-    kinds = events["event"].copy()
-    rest = (events["event_type"] == "rest").to_numpy()
-    if rest[0]:
-        kinds.iloc[0] = INITIAL_REST
-    if rest[-1] and len(events) > 1:
-        kinds.iloc[-1] = FINAL_REST
-    shown = events[events["event"] == STIMULUS]
-    again = shown["stimulus_name"] == shown["stimulus_name"].shift()
-    kinds[shown.index[again]] = REPETITION
-    return events.assign(event=kinds)
+def _odd_cells(events: pd.DataFrame, dialect: Dialect, path: str | Path) -> list[str]:
+    """Name cells that are not numbers in columns of numbers; those that are needed have been checked or will be."""
+    found = []
+    for name in events.columns.difference(["onset", "duration", dialect.column, "stimulus_name"], sort=False):
+        given = [(line, cell) for line, cell in zip(events.index, events[name], strict=True) if cell not in MISSING]
+        wrong = [(line, cell) for line, cell in given if not _is_number(cell)]
+        if wrong and (name in NUMERIC or len(wrong) < len(given) / 2):
+            line, cell = wrong[0]
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            found.append(f"{path}, line {line}: '{cell}'{more} in column '{name}' is not a number, as it should be.")
+    return found
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _odd_times(events: pd.DataFrame, dialect: Dialect, path: str | Path) -> list[str]:
+    """Name events that overlap, gaps where the dialect has none, and a missing final rest."""
+    found = []
+    onset, end = events["onset"].to_numpy(), (events["onset"] + events["duration"]).to_numpy()
+    early = np.flatnonzero(onset[1:] < end[:-1] - TOLERANCE)
+    if early.size:
+        at = early[0]
+        found.append(
+            f"{path}, line {events.index[at + 1]}: the event at {onset[at + 1]:g} s begins before the one at "
+            f"{onset[at]:g} s ends, at {end[at]:g} s; {early.size} event(s) overlap."
+        )
+    gaps = np.flatnonzero(onset[1:] > end[:-1] + TOLERANCE) if dialect.tiles else np.array([], dtype=int)
+    if gaps.size:
+        at = gaps[0]
+        found.append(
+            f"{path}, line {events.index[at + 1]}: nothing is listed from {end[at]:g} to {onset[at + 1]:g} s, where "
+            f"{dialect.name} has no gaps ({gaps.size} in all); rows may be missing."
+        )
+    if dialect.tiles and events["event"].iloc[-1] != FINAL_REST:
+        found.append(f"{path}, line {events.index[-1]}: the last event is no final rest; the last rows may be missing.")
+    return found

@@ -1,7 +1,7 @@
 """Cleaning of voxel time courses within one run, after Shen et al. 2019 (PLOS Comput. Biol. 15:e1006633).
 
-The order is that of its "MRI data preprocessing": `regress_out`, `percent_signal_change`, `clip_outliers`. All take
-signals (T, V).
+Its "MRI data preprocessing" takes `regress_out`, `percent_signal_change`, `clip_outliers`, in this order; `z_score` is
+another way to normalise. All take signals (T, V); `cleaning` puts them in the order of the settings.
 """
 
 import numpy as np
@@ -10,16 +10,17 @@ from nilearn.glm.first_level import compute_regressor
 
 def nuisance_regressors(
     n_volumes: int,
-    motion: np.ndarray | None = None,
+    confounds: np.ndarray | None = None,
     linear_trend: bool = True,
     shortest_period: float | None = None,
 ) -> np.ndarray:
-    """Return regressors of a run, each if asked for: a linear trend, slow cosines and the motion parameters.
+    """Return regressors of a run, each if asked for: a linear trend, slow cosines and measured confounds.
 
     Parameters
     ----------
     n_volumes : int
-    motion : array of shape (n_volumes, 6), optional
+    confounds : array of shape (n_volumes, n_confounds), optional
+        For example the six motion parameters.
     linear_trend : bool
     shortest_period : float, optional
         Cosines of this and longer periods, in volumes (the discrete cosine set that SPM filters with).
@@ -32,8 +33,8 @@ def nuisance_regressors(
     if shortest_period is not None:
         order = np.arange(1, int(2 * n_volumes / shortest_period) + 1)
         columns.append(np.cos(np.pi * (np.arange(n_volumes)[:, None] + 0.5) / n_volumes * order))
-    if motion is not None:
-        columns.append(np.asarray(motion, dtype=float))
+    if confounds is not None:
+        columns.append(np.asarray(confounds, dtype=float))
     return np.hstack(columns) if columns else np.empty((n_volumes, 0))
 
 
@@ -100,7 +101,7 @@ def percent_signal_change(signal: np.ndarray, level: np.ndarray) -> np.ndarray:
     ----------
     signal : array of shape (T, V)
     level : array of shape (V,)
-        Mean over the volumes of the initial rest (the paper), or `rest_level`.
+        Mean over the volumes of the initial rest (the paper), `rest_level`, or the mean of the run.
 
     Returns
     -------
@@ -109,6 +110,24 @@ def percent_signal_change(signal: np.ndarray, level: np.ndarray) -> np.ndarray:
     """
     level = np.where(level > 0, level, np.nan)
     return 100 * (np.asarray(signal, dtype=float) - level) / level
+
+
+def z_score(signal: np.ndarray) -> np.ndarray:
+    """Return each voxel's distance from its mean over the run, in standard deviations over the run (divisor T).
+
+    As `normalize_sample` of bdpy in its mode Zscore without a baseline, but a voxel that never changes becomes NaN, not 0.
+
+    Parameters
+    ----------
+    signal : array of shape (T, V)
+
+    Returns
+    -------
+    scores : array of shape (T, V), float64
+    """
+    signal = np.asarray(signal, dtype=float)
+    spread = signal.std(axis=0)
+    return (signal - signal.mean(axis=0)) / np.where(spread > 0, spread, np.nan)
 
 
 def clip_outliers(signal: np.ndarray, threshold: float = 3.0) -> np.ndarray:

@@ -10,12 +10,13 @@ from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.preprocess.masks import RoiMasks
 
 
-def add_unions(masks: RoiMasks, unions: Mapping[str, Sequence[str]]) -> RoiMasks:
-    """Add areas that are unions of others, in the order given; a later union may use an earlier one.
+def unite(areas: Mapping[str, np.ndarray], unions: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return areas and those that are unions of others, in the order given; a later union may use an earlier one.
 
     Parameters
     ----------
-    masks : RoiMasks
+    areas : mapping of str to bool array
+        All of one shape: voxels of a table (V,), or a grid (X, Y, Z).
     unions : mapping of str to sequence of str
         For example ``{"V1": ["V1d", "V1v"], "V4": ["hV4"], "VC": ["V1", "V4", "HVC"]}``.
 
@@ -24,26 +25,39 @@ def add_unions(masks: RoiMasks, unions: Mapping[str, Sequence[str]]) -> RoiMasks
     ConfigError
         If a union names an area that neither a mask nor an earlier union gives, or takes the name of a mask.
     """
-    areas = dict(masks.masks)
+    united = dict(areas)
     for name, parts in unions.items():
-        missing = [part for part in parts if part not in areas]
+        missing = [part for part in parts if part not in united]
         if missing or not parts:
             raise ConfigError(
                 f"The union '{name}' needs {shorten(missing) or 'at least one area'}, which no mask and no earlier "
-                f"union covers; there are {shorten(list(areas), 30)}."
+                f"union covers; there are {shorten(list(united), 30)}."
             )
-        if name in areas and list(parts) != [name]:
+        if name in united and list(parts) != [name]:
             raise ConfigError(f"The union '{name}' has the name of a mask or of an earlier union; choose another name.")
-        areas[name] = np.logical_or.reduce([areas[part] for part in parts])
-    return RoiMasks(areas, masks.affine)
+        united[name] = np.logical_or.reduce([united[part] for part in parts])
+    return united
 
 
-def voxel_table(masks: RoiMasks) -> pd.DataFrame:
-    """Return the voxel table: every voxel of any area, in C order of the grid.
+def add_unions(masks: RoiMasks, unions: Mapping[str, Sequence[str]]) -> RoiMasks:
+    """Add areas that are unions of others to masks, see `unite`."""
+    return RoiMasks(unite(masks.masks, unions), masks.affine)
+
+
+def voxel_table(voxels: np.ndarray, affine: np.ndarray, areas: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return the voxel table, in the order of `voxels`.
+
+    Parameters
+    ----------
+    voxels : int array of shape (V, 3)
+        Index i, j, k on the grid.
+    affine : array of shape (4, 4)
+        Voxel to T1w world, RAS mm.
+    areas : mapping of str to bool array of shape (V,)
 
     Returns
     -------
-    voxels : DataFrame
+    table : DataFrame
         ``voxel_i/j/k`` (index), ``voxel_x/y/z`` (T1w world, RAS mm), and 0/1 columns ``ROI_<area>``.
 
     Raises
@@ -51,12 +65,11 @@ def voxel_table(masks: RoiMasks) -> pd.DataFrame:
     DataError
         If an area covers no voxel.
     """
-    empty = [name for name, mask in masks.masks.items() if not mask.any()]
+    empty = [name for name, inside in areas.items() if not np.any(inside)]
     if empty:
         raise DataError(f"The area(s) {shorten(empty)} cover no voxel; check the mask files or leave them out.")
-    index = np.argwhere(np.logical_or.reduce(list(masks.masks.values())))
-    world = index @ masks.affine[:3, :3].T + masks.affine[:3, 3]
-    columns: dict[str, np.ndarray] = {f"voxel_{axis}": index[:, i] for i, axis in enumerate("ijk")}
+    world = voxels @ affine[:3, :3].T + affine[:3, 3]
+    columns: dict[str, np.ndarray] = {f"voxel_{axis}": voxels[:, i] for i, axis in enumerate("ijk")}
     columns |= {f"voxel_{axis}": world[:, i] for i, axis in enumerate("xyz")}
-    columns |= {f"ROI_{name}": mask[tuple(index.T)].astype(np.int8) for name, mask in masks.masks.items()}
+    columns |= {f"ROI_{name}": np.asarray(inside).astype(np.int8) for name, inside in areas.items()}
     return pd.DataFrame(columns)

@@ -111,7 +111,15 @@ def failure_lines(jobs: Iterable[tuple[str, str | None]]) -> list[str]:
 
 
 def on_start(study: Study, workflow: Any) -> None:
-    """Say what starts: on the terminal, in Snakemake's log, and as the first line of ``results/logs/<dataset>.log``."""
+    """Say what starts: on the terminal, in Snakemake's log, and as the first line of ``results/logs/<dataset>.log``.
+
+    What every job would fail on, such as a missing container engine, ends the run here, before anything is submitted.
+    """
+    try:
+        study.check_programs()
+    except ConfigError as error:
+        _say([f"{LAST_LINE}{error}"], run_log(study), "w")
+        sys.exit(f"{LAST_LINE}{error}")
     executor = workflow.executor_plugin.name
     cores = workflow.resource_settings.cores if executor == "local" else None
     line = first_line(study, executor, cores, bool(workflow.deployment_settings.deployment_method))

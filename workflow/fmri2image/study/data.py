@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.study.paths import CONFOUNDS, SERIES, Paths
+from fmri2image.study.paths import CONFOUNDS, SERIES, SUMMARY, Paths
+
+# The defaults of samples.settings.MotionLimit, which is too heavy to import here; a test holds them equal.
+MOTION_LIMIT = {"displacement": 0.5, "share": 0.25, "runs": "flag", "trials": "keep"}
 
 
 class DataQuestions(Paths):
@@ -50,19 +53,71 @@ class DataQuestions(Paths):
         """Return the number of GPUs that motion correction asks the cluster for."""
         return 0 if self.preprocess_settings("device")["device"] == "cpu" else 1
 
+    def summary_files(self, wildcards: Any) -> list[str]:
+        """Return the summaries of all runs of a subject, from which its quality is drawn."""
+        return self.run_files(wildcards.subject, f"{SUMMARY}.h5")
+
     def quality_settings(self) -> dict:
-        """Return what the quality page needs to know: unions, and the first six areas that are unions as outlines."""
+        """Return what figures of quality need to know: unions, and the first six areas that are unions as outlines."""
         unions = self.config["samples"]["unions"]
         joined = {name for name, parts in unions.items() if set(parts) & set(unions)}
         outlines = [name for name in [*unions, "HVC"] if name not in joined][:6]
-        return {"simulated": self.simulated, "unions": unions, "outlines": outlines}
+        return {
+            "simulated": self.simulated,
+            "unions": unions,
+            "outlines": outlines,
+            "motion_limit": self.motion_limit(),
+        }
+
+    def motion_limit(self) -> dict | None:
+        """Return what counts as too much motion, as the samples judge it."""
+        return self.config["samples"].get("motion_limit", MOTION_LIMIT)
+
+    @property
+    def modulated_set(self) -> str:
+        """The stimulus set whose runs are fitted with modulators; empty for none."""
+        return (self.config["samples"].get("modulators") or {}).get("stimulus_set", "")
+
+    def modulator_inputs(self, wildcards: Any) -> dict:
+        """Return the inputs of modulators: the runs of their stimulus set, and the values."""
+        runs = [run for run in self.runs[wildcards.subject] if run["stimulus_set"] == self.modulated_set]
+
+        def files(folder: str, suffix: str) -> list[str]:
+            pattern = self.run_path(folder, suffix)
+            return [pattern.format(dataset=self.dataset, subject=wildcards.subject, **run) for run in runs]
+
+        return {
+            "series": files("preprocess", f"{SERIES}.h5"),
+            "confounds": files("preprocess", f"{CONFOUNDS}.tsv"),
+            "events": files("bids", "events.tsv"),
+            "values": self.config["samples"]["modulators"]["values"],
+        }
+
+    def modulator_settings(self, wildcards: Any) -> dict:
+        """Return what fitting modulators needs to know."""
+        settings = self.samples_settings(wildcards)
+        apart = ("stimulus_set", "values")
+        chosen = self.config["samples"]["modulators"]
+        return {
+            "runs": [run for run in settings["runs"] if run["stimulus_set"] == self.modulated_set],
+            "modulators": {key: value for key, value in sorted(chosen.items()) if key not in apart},
+            **{key: settings[key] for key in ("cleaning", "unions", "simulated")},
+        }
 
     def samples_settings(self, wildcards: Any) -> dict:
         """Return what building a subject's samples needs to know."""
         chapter = self.config["samples"]
-        cleaning = {key: value for key, value in chapter.items() if key not in ("masks", "unions")}
-        runs = self.runs[wildcards.subject]
-        return {"cleaning": cleaning, "unions": chapter["unions"], "runs": runs, "simulated": self.simulated}
+        cleaning = {key: value for key, value in chapter.items() if key not in ("masks", "unions", "modulators")}
+        timing = self.config["preprocess"]
+        if timing.get("slice_timing") and "slice_timing_reference" in timing:
+            cleaning.setdefault("volume_moment", timing["slice_timing_reference"])
+        return {
+            "cleaning": cleaning,
+            "unions": chapter["unions"],
+            "runs": self.runs[wildcards.subject],
+            "tested": sorted({test["stimuli"] for test in self.tests.values()}),
+            "simulated": self.simulated,
+        }
 
     def samples_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of a subject's samples: signals, confounds and events of every run."""
@@ -72,6 +127,10 @@ class DataQuestions(Paths):
             "confounds": self.motion_tables(wildcards),
             "events": self.run_files(subject, "events.tsv", "bids"),
         }
+
+    def events_files(self, wildcards: Any) -> list[str]:
+        """Return the events files of all runs of a subject."""
+        return self.run_files(wildcards.subject, "events.tsv", "bids")
 
     def reference_inputs(self, wildcards: Any) -> dict:
         """Return the run whose mean is the reference of a subject's motion correction."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fmri2image.core.errors import ConfigError
+from fmri2image.preprocess.derivatives import derivatives_settings
 from fmri2image.study.check import known_name
 from fmri2image.study.paths import Paths
 
@@ -26,6 +27,15 @@ class NameChecks(Paths):
             raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
         if self.simulated:
             self._check_paradigm(self.config["acquire"]["simulate"]["stimulus_sets"])
+        if self.engine == "derivatives":
+            derivatives_settings(self.config["preprocess"].get("derivatives", {}))
+            if self.config["samples"].get("motion_regression", True):
+                raise ConfigError(
+                    "config: samples.motion_regression: derivatives come without motion parameters; set it to false."
+                )
+        modulators = self.config["samples"].get("modulators") or {}
+        if modulators:
+            known_name(modulators["stimulus_set"], self.stimulus_sets, "samples.modulators", "stimulus_sets")
         for name, test in self.tests.items():
             known_name(test["stimuli"], self.stimulus_sets, f"tests.{name}.stimuli", "stimulus_sets")
             if ("training" in test) == ("leave_out" in test):

@@ -12,6 +12,7 @@ SERIES = "space-T1w_desc-areas_timeseries"
 CONFOUNDS = "desc-confounds_timeseries"
 SUMMARY = "desc-quality_bold"
 BOLD = "space-T1w_desc-preproc_bold"
+QUALITY = ("motion", "coregistration", "rois", "signal", "carpet")
 
 
 class Paths:
@@ -38,6 +39,8 @@ class Paths:
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
         self.simulated: bool = config["acquire"]["source"] == "simulate"
         self.engine: str = config.get("preprocess", {}).get("engine", "")
+        # Whether motion and coregistration are estimated here, and not taken over from another program.
+        self.realigns: bool = self.engine in ("realign", "ants")
         self.preprocessed = "results/{dataset}/preprocess/sub-{subject}/sub-{subject}"
 
     # Raw and preprocessed ---------------------------------------------------------------------------------------------
@@ -192,9 +195,18 @@ class Paths:
             for subject in self.subjects
         ]
 
+    @property
+    def scored_against_truth(self) -> bool:
+        """Whether motion and coregistration were simulated here and estimated here."""
+        return bool(self.runs) and self.simulated and self.realigns
+
     def motion_files(self) -> list[str]:
         """Return the tables of motion error; none where the true motion is unknown."""
-        return [f"{self.root}/evaluate/motion/sub-{subject}_motion.tsv" for subject in self.subjects if self.runs]
+        return [
+            f"{self.root}/evaluate/motion/sub-{subject}_motion.tsv"
+            for subject in self.subjects
+            if self.scored_against_truth
+        ]
 
     def norm_variants(self) -> list[str]:
         """Return the methods that differ from the primary one in nothing but the norm correction, and it; none if alone.
@@ -228,7 +240,11 @@ class Paths:
 
     def recovery_files(self) -> list[str]:
         """Return the tables of recovery against truth; none where nothing was simulated."""
-        return [f"{self.root}/evaluate/recovery/sub-{subject}_recovery.tsv" for subject in self.subjects if self.runs]
+        return [
+            f"{self.root}/evaluate/recovery/sub-{subject}_recovery.tsv"
+            for subject in self.subjects
+            if self.scored_against_truth
+        ]
 
     # What a run makes -------------------------------------------------------------------------------------------------
 
@@ -296,13 +312,17 @@ class Paths:
         }
         return {name: [f"{self.root}/figures/{name}.png"] * present for name, present in names.items()}
 
-    def quality_figures(self, subjects: Iterable[str]) -> list[str]:
-        """Return the figures of motion and coregistration; none without raw data."""
-        return [f"{self.root}/figures/sub-{subject}_preprocess.png" for subject in subjects if self.runs]
+    def quality_figures(self, subject: str, names: Iterable[str] = QUALITY) -> list[str]:
+        """Return the figures of a subject's data quality; none without raw data."""
+        return [f"{self.root}/figures/sub-{subject}_quality_{name}.png" for name in names if self.runs]
+
+    def quality_pages(self) -> list[str]:
+        """Return the pages of data quality; none without raw data."""
+        return [f"{self.root}/quality/sub-{subject}.html" for subject in self.subjects if self.runs]
 
     def tables(self) -> list[str]:
         """Return the tables for people."""
-        simulated = ["motion", "recovery"] if self.runs else []
+        simulated = ["motion", "recovery"] if self.scored_against_truth else []
         names = ["identification", *(["decoding_accuracy"] if self.decoded else []), *simulated]
         return [f"{self.root}/tables/{name}.tsv" for name in names]
 
@@ -315,7 +335,7 @@ class Paths:
             figures.append(f"{self.root}/figures/decoding_accuracy.svg")
         if self.norm_variants():
             figures.append(f"{self.root}/figures/norm_correction.svg")
-        if self.runs:
-            figures += [f"{self.root}/figures/sub-{subject}_preprocess.png" for subject in self.subjects]
+        if self.config["samples"].get("modulators"):
+            figures += [f"{self.root}/samples/sub-{subject}_modulators.h5" for subject in self.subjects]
         pages = [f"{self.root}/subjects/sub-{subject}.html" for subject in self.subjects]
-        return [*raw, *self.tables(), *figures, *pages, f"{self.root}/summary.html"]
+        return [*raw, *self.tables(), *figures, *self.quality_pages(), *pages, f"{self.root}/summary.html"]

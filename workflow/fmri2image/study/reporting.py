@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.study.paths import TRUE_FEATURES, Paths
+from fmri2image.study.data import DataQuestions
+from fmri2image.study.paths import TRUE_FEATURES
 
 
-class ReportQuestions(Paths):
+class ReportQuestions(DataQuestions):
     """Inputs and settings of tables, figures and pages."""
 
     def report_settings(self) -> dict:
@@ -49,6 +50,15 @@ class ReportQuestions(Paths):
     def subject_page_settings(self) -> dict:
         """Return what the page of a subject needs to know."""
         return {**self.report_settings(), "stimulus_sets": self.sets_of(sorted(self.tests))}
+
+    def quality_page_settings(self) -> dict:
+        """Return what the page of a subject's data quality needs to know."""
+        keys = ("title", "dataset", "simulated")
+        return {**{key: self.report_settings()[key] for key in keys}, "motion_limit": self.motion_limit()}
+
+    def coregistration_checks(self) -> list[str]:
+        """Return the pattern of what was checked of a coregistration; none where another program made it."""
+        return [f"{self.preprocessed}_from-T1w_to-boldref_mode-image_xfm.json"] if self.realigns else []
 
     def norm_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of the figure of norm corrections: the first subject's images by version, and the table."""

@@ -56,6 +56,15 @@ class ScoringQuestions(DecodingQuestions):
             "simulated": self.simulated,
         }
 
+    def behaviour_settings(self, wildcards: Any) -> dict:
+        """Return what scoring the one-back task needs to know; ``paper`` is the one whose numbers stand beside ours."""
+        return {
+            "runs": self.runs[wildcards.subject],
+            "imagery_stimuli": self.config["samples"].get("imagery_stimuli"),
+            "paper": "shen2019" if self.dataset == "ds001506" else None,
+            "simulated": self.simulated,
+        }
+
     def recovery_inputs(self, wildcards: Any) -> dict:
         """Return what recovery is scored on besides the truth: this subject's tables and the features of the decoder."""
         name = self.config["report"]["primary"]["method"]

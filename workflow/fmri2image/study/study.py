@@ -7,8 +7,8 @@ here touches data, and importing it must stay cheap, because every job of a work
 from collections.abc import Mapping
 from typing import Any
 
+from fmri2image.study.adopted import AdoptedQuestions
 from fmri2image.study.check import check_config
-from fmri2image.study.data import DataQuestions
 from fmri2image.study.names import NameChecks
 from fmri2image.study.reporting import ReportQuestions
 from fmri2image.study.scoring import ScoringQuestions
@@ -21,5 +21,5 @@ def load_study(config: Mapping[str, Any]) -> "Study":
     return study
 
 
-class Study(NameChecks, DataQuestions, ScoringQuestions, ReportQuestions):
+class Study(NameChecks, AdoptedQuestions, ScoringQuestions, ReportQuestions):
     """A checked configuration with the questions that rules ask, stage by stage."""

@@ -21,6 +21,8 @@ STIMULUS, REPETITION, CUE, EVALUATION = "stimulus", "repetition", "cue", "evalua
 # Share of trials with a vividness of 1 to 5: that of the three subjects of ds001506, rounded.
 VIVIDNESS = (0.04, 0.11, 0.36, 0.33, 0.16)
 MEAN_VIVIDNESS = sum(score * share for score, share in enumerate(VIVIDNESS, start=1))
+# Share of repetitions that are answered, and of other blocks that are: those of the three subjects of ds001506, rounded.
+ANSWERED = {"repetition": 0.98, "stimulus": 0.0005}
 # Size of the response in imagery, and to the cue, relative to seeing an image.
 IMAGERY_AMPLITUDE = {"LVC": 0.2, "HVC": 0.5, "cue": 0.2}
 
@@ -85,7 +87,8 @@ def run_events(
 ) -> pd.DataFrame:
     """Lay out the events of one run.
 
-    Perception has one-back repetitions with button presses; imagery has cues and scores of vividness.
+    Perception has one-back repetitions with button presses, of which a few are missed and a few false; imagery has cues
+    and scores of vividness.
 
     Parameters
     ----------
@@ -102,6 +105,7 @@ def run_events(
         Onsets, durations and ``response_time`` in seconds, the latter from the start of the run as in the public files.
     """
     repeated = set(rng.choice(len(blocks), run["n_one_back"], replace=False).tolist())
+    attention = rng.spawn(1)[0]  # a stream of its own: whether a button is pressed changes nothing else
     rows = [_event(0.0, settings["initial_rest"], 1, INITIAL_REST)]
     for position, name in enumerate(blocks):
         label = labels.loc[name]
@@ -116,8 +120,9 @@ def run_events(
                 about = shown | {"response_time": round(pressed, 3), "evaluation": score}
                 parts = [(CUE, "cue"), (IMAGERY, "block"), (EVALUATION, "evaluation"), (INTER_REST, "rest")]
             else:
-                pressed = round(onset + _reaction_time(rng), 3) if event == REPETITION else None
-                about = shown | {"response_time": pressed}
+                reaction = _reaction_time(rng if event == REPETITION else attention)
+                answered = attention.random() < ANSWERED[event]
+                about = shown | {"response_time": round(onset + reaction, 3) if answered else None}
                 parts = [(event, "block"), (INTER_REST, "rest")]
             for kind, key in parts:
                 if run[key]:

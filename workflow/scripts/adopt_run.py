@@ -1,0 +1,44 @@
+"""Take over a run that fMRIPrep or another program preprocessed: signals of the areas, confounds, summary."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from fmri2image.core.job import job
+from fmri2image.preprocess.adopt import adopt_run
+from fmri2image.preprocess.derivatives import derivative_run, derivatives_settings, find_run, fmriprep_version
+from fmri2image.preprocess.images import read_image
+from fmri2image.preprocess.masks import read_masks
+from fmri2image.preprocess.summary import write_summary
+from fmri2image.preprocess.tables import write_confounds
+from fmri2image.preprocess.timeseries import write_timeseries
+
+
+def main(
+    run: Mapping[str, str], raw: str | None, masks: list[str], brain: str, output: Mapping, settings: dict
+) -> None:
+    """Write the time series, the confounds with their sidecar and the summary of a run."""
+    if settings["engine"] == "fmriprep":
+        made = fmriprep_version(settings["tree"])
+        files = find_run(settings["tree"], run["subject"], run["session"], run["task"], run["run"], made)
+    else:
+        files = derivative_run(derivatives_settings(settings["derivatives"]), run)
+    adopted = adopt_run(
+        files, read_masks(masks), read_image(brain), settings["discard_seconds"], None if raw is None else Path(raw)
+    )
+    made = json.dumps(files.generated_by, sort_keys=True)
+    write_timeseries(output["series"], adopted.series, {"generated_by": made, "source": str(files.bold)})
+    write_confounds(output["confounds"], adopted.confounds, adopted.descriptions)
+    write_summary(output["summary"], adopted.summary)
+
+
+if __name__ == "__main__":
+    with job(snakemake) as j:
+        main(
+            run=dict(j.wildcards),
+            raw=j.input.get("raw"),
+            masks=list(j.input.masks),
+            brain=j.input.brain,
+            output=dict(j.output.items()),
+            settings=j.params.settings,
+        )

@@ -1,0 +1,44 @@
+"""Fit images and their values, such as latent variables, to all runs of a stimulus set: regressors × voxels."""
+
+from pathlib import Path
+
+from fmri2image.core.job import job
+from fmri2image.core.samples import write_bdata
+from fmri2image.samples.modulator_runs import fit_modulators
+from fmri2image.samples.modulators import ModulatorSettings, read_values
+from fmri2image.samples.runs import Run
+from fmri2image.samples.settings import SampleSettings
+
+
+def main(
+    subject: str, series: list[str], confounds: list[str], events: list[str], values: str, output: str, settings: dict
+) -> None:
+    """Write the betas of one subject in BData layout, rows named by modulator."""
+    runs = []
+    for plan in settings["runs"]:
+        name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
+        files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
+        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
+    samples = fit_modulators(
+        runs,
+        read_values(values),
+        settings["unions"],
+        subject,
+        settings["simulated"],
+        SampleSettings(**settings["cleaning"]),
+        ModulatorSettings(**settings["modulators"]),
+    )
+    write_bdata(output, samples)
+
+
+if __name__ == "__main__":
+    with job(snakemake) as j:
+        main(
+            j.wildcards.subject,
+            list(j.input.series),
+            list(j.input.confounds),
+            list(j.input.events),
+            j.input.values,
+            j.output.samples,
+            j.params.settings,
+        )
