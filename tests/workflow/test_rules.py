@@ -12,7 +12,7 @@ RULE_FILES = sorted((WORKFLOW / "rules").glob("*.smk"))
 SCRIPTS = sorted((WORKFLOW / "scripts").glob("*.py"))
 DIRECTIVES = {"output", "log", "benchmark", "conda", "threads", "resources", "params", "message", "script"}
 # Functions that load a module which a setting names: the rule must name that module to its digest.
-LOADERS = ("load_method(", "build_network(")
+LOADERS = ("load_method(", "build_network(", "importlib.import_module(name)")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,10 @@ def test_script_log_and_benchmark_bear_the_name_of_the_rule(rule):
 @by_name
 def test_digests_are_of_this_script_and_this_environment(rule):
     assert digest_argument(rule, "code_digest") == rule.script
+    if rule.name == "correct_motion":  # its environment is that of the engine
+        assert "env_digest(study.motion_environment)" in rule.directives["params"]
+        assert rule.directives["conda"].strip() == 'f"../../envs/{study.motion_environment}.yaml"'
+        return
     stage = digest_argument(rule, "env_digest")
     assert rule.directives["conda"].strip() == f'"../../envs/{stage}.yaml"'
 

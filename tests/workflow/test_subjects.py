@@ -1,13 +1,16 @@
 """Subjects differ in their runs: every one has files, inputs and settings of its own."""
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from fmri2image.samples.settings import MotionLimit
 from fmri2image.study import load_study
+from fmri2image.study.data import MOTION_LIMIT
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 
@@ -33,11 +36,11 @@ def test_files_are_those_of_the_subject(config):
     for subject in study.subjects:
         wildcards = SimpleNamespace(subject=subject)
         inputs = study.samples_inputs(wildcards)
-        assert len(inputs["bold"]) == len(inputs["events"]) == len(study.runs[subject]) == 22
+        assert len(inputs["series"]) == len(inputs["events"]) == len(study.runs[subject]) == 22
         raw = set(study.raw_files(subject))
         assert set(inputs["events"]) <= raw
-        assert set(study.reference_inputs(wildcards).values()) | {study.inplane_image(wildcards)} <= raw
-        assert all(f"sub-{subject}" in file for file in [*raw, *inputs["bold"], *study.motion_tables(wildcards)])
+        assert set(study.reference_inputs(wildcards).values()) | set(study.inplane_images(wildcards)) <= raw
+        assert all(f"sub-{subject}" in file for file in [*raw, *inputs["series"], *study.motion_tables(wildcards)])
 
 
 def test_the_runs_of_another_subject_do_not_count(config):
@@ -64,3 +67,7 @@ def test_in_ds001246_one_sidecar_serves_all_runs_of_a_task(config):
     # The sidecars at the top hold the scanner's settings, so the rule that writes them must know these.
     assert {"repetition_time", "slice_timing", "voxel_size", "slab"} <= set(study.dataset_settings()["simulate"])
     assert "slab" not in load_study(yaml.safe_load(CONFIG.read_text())).dataset_settings()["simulate"]
+
+
+def test_motion_limit_of_the_pages_is_that_of_the_samples():
+    assert asdict(MotionLimit()) == MOTION_LIMIT

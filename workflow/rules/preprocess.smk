@@ -116,8 +116,6 @@ if study.engine == "fmriprep":
             mem_mb=study.fmriprep_memory(),
             runtime=2880,
         params:
-            bids=f"{study.root}/bids",
-            tree=study.fmriprep_tree(),
             settings=study.fmriprep_settings,
             code=code_digest("run_fmriprep"),
             env=env_digest("preprocess"),

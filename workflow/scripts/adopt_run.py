@@ -26,10 +26,11 @@ def main(
     adopted = adopt_run(
         files, read_masks(masks), read_image(brain), settings["discard_seconds"], None if raw is None else Path(raw)
     )
+    origin = {"simulated": settings["simulated"]}
     made = json.dumps(files.generated_by, sort_keys=True)
-    write_timeseries(output["series"], adopted.series, {"generated_by": made, "source": str(files.bold)})
+    write_timeseries(output["series"], adopted.series, {"generated_by": made, "source": str(files.bold), **origin})
     write_confounds(output["confounds"], adopted.confounds, adopted.descriptions)
-    write_summary(output["summary"], adopted.summary)
+    write_summary(output["summary"], adopted.summary, origin)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(
     for plan in settings["runs"]:
         name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
         files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
-        found.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
+        found.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"]), plan["task"]))
     simulated, tested = settings["simulated"], settings.get("tested", ())
     cleaning = SampleSettings(**settings["cleaning"])
     built = build_samples(found, settings["unions"], subject, simulated, cleaning, tested)

@@ -7,7 +7,7 @@ from fmri2image.preprocess.run import RunOutputs, RunSettings, correct_run
 
 def main(inputs: dict, outputs: RunOutputs, settings: dict, threads: int) -> None:
     """Write the signals of the areas, the confounds and the summary of a run, and the run itself where it is kept."""
-    shared = ("engine", "discard_seconds", "slice_timing", "slice_timing_reference", "reslice_order")
+    shared = ("engine", "discard_seconds", "slice_timing", "slice_timing_reference", "reslice_order", "simulated")
     given = {name: settings[name] for name in shared if name in settings}
     options = RunSettings(**given, engine_settings=settings.get(settings["engine"], {}))
     correct_run(

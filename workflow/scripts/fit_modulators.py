@@ -18,7 +18,7 @@ def main(
     for plan in settings["runs"]:
         name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
         files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
-        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"])))
+        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"]), plan["task"]))
     samples = fit_modulators(
         runs,
         read_values(values),

@@ -6,7 +6,7 @@ from fmri2image.preprocess.images import repetition_time
 from fmri2image.preprocess.run_fmriprep import run_fmriprep, write_record
 
 
-def main(subject: str, bids: str, tree: str, bold: list[str], record: str, settings: dict, own: dict) -> None:
+def main(subject: str, bold: list[str], record: str, settings: dict, own: dict) -> None:
     """Write the record of a subject's fMRIPrep output; `own` holds what this machine decides: memory and threads."""
     options = fmriprep_settings({**settings["fmriprep"], **own})
     check_fmriprep(options, settings["slice_timing"])
@@ -16,16 +16,16 @@ def main(subject: str, bids: str, tree: str, bold: list[str], record: str, setti
         dropped = {round(settings["discard_seconds"] / repetition_time(path)) for path in bold}
         # fMRIPrep takes one number for all runs.
         dummy_scans = dropped.pop() if len(dropped) == 1 else None
-        command = run_fmriprep(options, bids, tree, subject, settings["runs"], dummy_scans, moment)
-    write_record(record, options.output or tree, subject, settings["runs"], command)
+        command = run_fmriprep(
+            options, settings["bids"], settings["tree"], subject, settings["runs"], dummy_scans, moment
+        )
+    write_record(record, options.output or settings["tree"], subject, settings["runs"], command)
 
 
 if __name__ == "__main__":
     with job(snakemake) as j:
         main(
             j.wildcards.subject,
-            bids=j.params.bids,
-            tree=j.params.tree,
             bold=list(j.input.bold),
             record=j.output.record,
             settings=j.params.settings,

@@ -101,7 +101,7 @@ def test_every_reference_can_be_cited():
         change(["preprocess", "engine"], "ants"),
         change(["preprocess", "engine"], "fmriprep"),
         change(["preprocess", "coregister", "cost"], "boundary"),
-        change(["preprocess", "coregister", "cost"], "normalised_mutual_information"),
+        change(["preprocess", "coregister", "cost"], "mutual_information"),
         change(["samples"], {**config()["samples"], "responses": "glm", "glm": {"separate": True}}),
         change(["samples", "motion_limit"], limit),
     ]

@@ -34,7 +34,8 @@ CHECKS = {
 
 def run_row(session, run, **changes):
     row = dict.fromkeys(RUN_COLUMNS) | {
-        "session": session, "run": run, "stimulus_set": "train", "n_volumes": 235, "n_discarded": 4, "seconds": 478.0,
+        "session": session, "task": "perception", "run": run, "stimulus_set": "train", "n_volumes": 235, "n_discarded": 4,
+        "seconds": 478.0,
         "seconds_needed": 472.0, "n_trials_kept": 24, "n_trials_dropped": 0, "mean_displacement": 0.1,
         "largest_displacement": 0.4, "share_above": 0.01, "status": "ok", "reason": "",
     }  # fmt: skip
@@ -55,7 +56,7 @@ def signal_rows(names):
 
 def trial_row(session, run, onset, reason=""):
     return dict.fromkeys(TRIAL_COLUMNS) | {
-        "session": session, "run": run, "stimulus_set": "train", "block": 1, "stimulus": f"cat<{onset:g}>",
+        "session": session, "task": "perception", "run": run, "stimulus_set": "train", "block": 1, "stimulus": f"cat<{onset:g}>",
         "kind": "perception", "onset": onset, "duration": 8.0, "kept": int(reason == ""), "reason": reason,
         "n_volumes": 4, "largest_displacement": 0.2,
     }  # fmt: skip
@@ -114,6 +115,7 @@ def test_a_good_subject_has_a_verdict_with_the_numbers_of_the_tables(study):
     assert "Median tSNR of the brain 62 (runs: 61 to 62); V1 52." in words
     assert "The brains of EPI and T1w image overlap by 0.93 (Dice)." in words
     assert "2 of 2 trials kept." in words
+    assert "Events file" not in text_of(page, "runs")
     assert "Simulated data" in words
     assert "1 one-back repetitions are no trials" in text_of(page, "trials")
     assert page.count('src="data:image/png;base64,') == len(FIGURES)
@@ -208,9 +210,21 @@ def test_runs_are_joined_by_name():
         number_runs(pd.DataFrame([run_row("c", 1)]), signal, "runs.tsv")
     twice = pd.concat([signal, signal.assign(task="imagery", number=signal["number"] + 2)])
     with pytest.raises(DataError, match="stands for runs of several tasks"):
-        number_runs(pd.DataFrame([run_row("a", 1)]), twice, "runs.tsv")
-    told = number_runs(pd.DataFrame([run_row("a", 1) | {"task": "imagery"}]), twice, "runs.tsv")
+        number_runs(pd.DataFrame([run_row("a", 1)]).drop(columns="task"), twice, "runs.tsv")
+    told = number_runs(pd.DataFrame([run_row("a", 1, task="imagery")]), twice, "runs.tsv")
     assert list(told["number"]) == [4]
+
+
+def test_a_dropped_trial_belongs_to_the_run_of_its_task():
+    runs = pd.DataFrame([run_row("a", 1) | {"number": 7}, run_row("a", 1, task="imagery") | {"number": 9}])
+    trials = pd.DataFrame([trial_row("a", 1, 32.0, "motion: 0.9 mm") | {"task": "imagery"}])
+    assert dropped_trials(trials, runs)[0]["rows"][0]["number"] == 9
+
+
+def test_what_is_odd_in_an_events_file_is_shown(study):
+    odd = "line 4: 'on/a' in column 'stimulus_id' is not a number"
+    page = study([run_row("a", 1, notes=odd), run_row("a", 2)], [trial_row("a", 1, 32.0), trial_row("a", 2, 32.0)])
+    assert f"Events file: {odd}" in text_of(page, "runs")
 
 
 def test_a_missing_figure_is_named(study):

@@ -184,3 +184,21 @@ def test_tables_are_written_with_their_columns_described(tmp_path):
         write_table(tmp_path / f"{name}.tsv", table, columns)
         assert list(table) == list(columns)
         pd.testing.assert_frame_equal(read_table(tmp_path / f"{name}.tsv"), table, check_dtype=False)
+
+
+def test_stimuli_that_are_not_wanted_are_left_out_and_listed(tmp_path):
+    run = write_run(tmp_path, 1, NAMES)
+    built = build([run], replace(STILL, leave_out=["n03_3"]), tested=["train"])
+    assert list(built.samples.trials["stimulus"]) == ["n01_1", "n02_2"]
+    left = built.trials[built.trials["stimulus"] == "n03_3"]
+    assert list(left["kept"]) == [0]
+    assert list(left["reason"]) == ["left out by name: samples: leave_out"]
+
+
+def test_what_is_odd_in_an_events_file_is_noted(tmp_path):
+    run = write_run(tmp_path, 1, NAMES)
+    table = pd.read_csv(run.events, sep="\t").assign(stimulus_id=["n/a", "1.5", "on/a", "2.5", "2.5", "n/a"])
+    table.to_csv(run.events, sep="\t", index=False)
+    built = build([run])
+    assert "'on/a'" in built.runs["notes"].iloc[0]
+    assert len(built.samples.data) == 3

@@ -56,6 +56,8 @@ class RunSettings:
         Moment to which slices are shifted, as a share of the repetition time.
     reslice_order : int
         Degree of the B-spline.
+    simulated : bool
+        Kept with the files.
     """
 
     engine: str = "realign"
@@ -64,6 +66,7 @@ class RunSettings:
     slice_timing: str | None = None
     slice_timing_reference: float = 0.5
     reslice_order: int = 3
+    simulated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work."""
@@ -163,6 +166,7 @@ def correct_run(
     facts = {
         "source": Path(bold).name,
         "engine": settings.engine,
+        "simulated": settings.simulated,
         "slice_timing": settings.slice_timing or "none",
         "slice_timing_reference": settings.slice_timing_reference if settings.slice_timing else 0.0,
     }
@@ -170,7 +174,7 @@ def correct_run(
     write_timeseries(outputs.series, series, facts)
     write_confounds(outputs.confounds, confounds_table(fit, signal if in_brain.all() else signal[:, in_brain]))
     summary = summarise(signal, voxels, in_areas, rois.shape, rois.affine, seconds, n_volumes, n_discarded)
-    write_summary(outputs.summary, summary)
+    write_summary(outputs.summary, summary, {"simulated": settings.simulated})
     if outputs.bold is not None:
         write_bold(
             outputs.bold,

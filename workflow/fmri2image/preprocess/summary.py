@@ -107,15 +107,18 @@ def without_trend(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, centred - np.outer(line, line @ centred / power) if power else centred
 
 
-def write_summary(path: str | Path, summary: RunSummary) -> None:
-    """Write the summary of a run; the images are compressed, because most of the grid is not brain."""
+def write_summary(path: str | Path, summary: RunSummary, attributes: Mapping | None = None) -> None:
+    """Write the summary of a run; the images are compressed, because most of the grid is not brain.
+
+    `attributes`, such as ``simulated``, are kept with the file.
+    """
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         for name in ("mean", "deviation"):
             values = getattr(summary, name).astype(np.float32)
             file.create_dataset(name, data=values, compression="gzip", compression_opts=1)
         file.create_dataset("carpet", data=summary.carpet.astype(np.float32))
         file.create_dataset("carpet_groups", data=np.array(summary.carpet_groups, dtype=h5py.string_dtype()))
-        file.attrs.update(_attributes(summary))
+        file.attrs.update({**(attributes or {}), **_attributes(summary)})
 
 
 def read_summary(path: str | Path) -> RunSummary:

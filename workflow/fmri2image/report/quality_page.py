@@ -137,16 +137,14 @@ def dropped_trials(trials: pd.DataFrame, runs: pd.DataFrame) -> list[dict]:
     runs : DataFrame
         With the column ``number`` of `number_runs`.
     """
-    numbers = {
-        (session, int(run)): number
-        for session, run, number in zip(runs["session"], runs["run"], runs["number"], strict=True)
-    }
+    keys = [key for key in ("session", "task") if key in runs and key in trials]
+    numbers = {(*(row[key] for key in keys), int(row["run"])): row["number"] for row in runs.to_dict("records")}
     out = trials[(trials["kept"] == 0) & (trials["reason"] != REPETITION)]
     groups = []
     for kind, rows in out.groupby(out["reason"].str.split(":").str[0], sort=False):
         cells = [
             {
-                "number": numbers.get((row.session, int(row.run)), "–"),
+                "number": numbers.get((*(getattr(row, key) for key in keys), int(row.run)), "–"),
                 "session": row.session,
                 "run": f"{int(row.run):02}",
                 "onset": decimal(row.onset, 1),
@@ -190,6 +188,7 @@ def _run_rows(runs: pd.DataFrame, limit: Mapping | None) -> list[dict]:
             "over": bool(is_over),
             "status": row.status,
             "reason": "" if pd.isna(row.reason) else row.reason,
+            "notes": "" if pd.isna(row.notes) else row.notes,
         }
         for row, is_over in zip(runs.itertuples(), over, strict=True)
     ]

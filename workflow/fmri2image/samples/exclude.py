@@ -12,6 +12,7 @@ from fmri2image.samples.settings import DROP, SHORTEN, SampleSettings
 
 TRIAL_COLUMNS = {
     "session": "Session",
+    "task": "Task",
     "run": "Run within its session and task",
     "stimulus_set": "Set of images shown or imagined",
     "block": "Position in the run, from 1, one-back repetitions counted",
@@ -24,6 +25,9 @@ TRIAL_COLUMNS = {
     "n_volumes": "Volumes in its window, shifted by the haemodynamic delay, that were scanned and kept",
     "largest_displacement": "Largest framewise displacement in mm in this window",
 }
+
+
+NOT_WANTED = "left out by name: samples: leave_out"
 
 
 def exclude_trials(data: RunData, settings: SampleSettings, run_reason: str = "") -> pd.DataFrame:
@@ -71,6 +75,8 @@ def exclude_trials(data: RunData, settings: SampleSettings, run_reason: str = ""
         _largest(data.motion.displacement[a:b]) for a, b in zip(trials["first"], trials["last"], strict=True)
     ]
     trials["reason"] = np.where(trials["candidate"], run_reason, "one-back repetition")
+    unwanted = trials["candidate"] & (trials["reason"] == "") & trials["stimulus_name"].isin(list(settings.leave_out))
+    trials.loc[unwanted, "reason"] = NOT_WANTED
     _drop_incomplete(trials, whole, data, settings)
     _drop_moved(trials, data, settings)
     trials["kept"] = trials["reason"] == ""
@@ -81,6 +87,7 @@ def trial_rows(data: RunData, trials: pd.DataFrame) -> pd.DataFrame:
     """Return a run's rows of the table of trials, see `TRIAL_COLUMNS`."""
     table = trials.rename(columns={"stimulus_name": "stimulus"}).assign(
         session=data.run.session,
+        task=data.run.task,
         run=int(data.run.run),
         kept=trials["kept"].astype(int),
     )
@@ -105,7 +112,7 @@ def check_what_is_left(trials: pd.DataFrame, tested: tuple[str, ...], subject: s
     """
     advice = "relax samples: motion_limit or incomplete_trials, or take them from the study"
     for name, group in trials.groupby("stimulus_set", sort=False):
-        shown = group[group["reason"] != "one-back repetition"]
+        shown = group[~group["reason"].isin(["one-back repetition", NOT_WANTED])]
         if not shown["kept"].any():
             raise DataError(
                 f"Subject {subject}: all {len(shown)} trials of '{name}' were left out ({_why(shown)}); {advice}."

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 OK, FLAGGED, DROPPED = "ok", "flagged", "dropped"
 RUN_COLUMNS = {
     "session": "Session",
+    "task": "Task",
     "run": "Run within its session and task",
     "stimulus_set": "Set of images shown or imagined",
     "n_volumes": "Volumes kept after dropping the start of the run",
@@ -33,6 +34,7 @@ RUN_COLUMNS = {
     "share_above": "Share of volumes above the limit of motion, or whose motion estimate did not converge",
     "status": "ok, flagged (kept, look at it) or dropped",
     "reason": "Why it is not ok",
+    "notes": "What is odd in its events file but stops nothing",
 }
 
 
@@ -48,6 +50,7 @@ class Run:
         ``train``, ``test``, ``shapes``, ``letters``, ...
     session : str
     run : int
+    task : str
     """
 
     series: Path
@@ -56,6 +59,7 @@ class Run:
     stimulus_set: str
     session: str
     run: int
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,7 @@ def describe_run(data: RunData, trials: pd.DataFrame, status: str, reason: str, 
         reasons.append("no trial is left")
     return {
         "session": data.run.session,
+        "task": data.run.task,
         "run": int(data.run.run),
         "stimulus_set": data.run.stimulus_set,
         "n_volumes": len(data.series.signal),
@@ -211,6 +216,7 @@ def describe_run(data: RunData, trials: pd.DataFrame, status: str, reason: str, 
         "share_above": float(motion.above(limit).mean()) if limit is not None and motion.known else np.nan,
         "status": FLAGGED if reasons and status == OK else status,
         "reason": "; ".join(reasons),
+        "notes": "; ".join(data.events.attrs.get("warnings", ())),
     }
 
 

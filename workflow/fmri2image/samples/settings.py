@@ -84,8 +84,10 @@ class SampleSettings:
     imagery_window : float, optional
         Seconds averaged per imagery trial; None takes the duration of the imagery. The paper averages all 16 s of the
         trial: ``imagery_start="cue"`` and ``imagery_window=16``.
-    imagery_stimuli : list of str, optional
+    imagery_stimuli : list of str or str, optional
         Names of the imagined stimuli, see `events.read_events`.
+    leave_out : sequence of str
+        Stimuli whose trials do not become samples, such as ``fixation`` in the imagery of ds001506, which is no image.
     glm : GlmSettings or mapping
         Settings of the general linear model.
     motion_limit : mapping or MotionLimit, optional
@@ -114,7 +116,8 @@ class SampleSettings:
     window: float | None = None
     imagery_start: str = "imagery"
     imagery_window: float | None = None
-    imagery_stimuli: list[str] | None = None
+    imagery_stimuli: list[str] | str | None = None
+    leave_out: Sequence[str] = ()
     glm: GlmSettings | Mapping = field(default_factory=GlmSettings)
     motion_limit: MotionLimit | Mapping | None = field(default_factory=MotionLimit)
     incomplete_trials: str = STOP

@@ -49,11 +49,12 @@ class AdoptedQuestions(DataQuestions):
         own = {key: value for key, value in chapter.items() if key not in ("mem_mb", "threads")}
         timing = {"slice_timing": None, "slice_timing_reference": 0.5}
         timing |= self.preprocess_settings("discard_seconds", *timing)
-        return {"fmriprep": own, **timing, "runs": self.run_names(wildcards.subject)}
+        places = {"bids": f"{self.root}/bids", "tree": self.fmriprep_tree()}
+        return {"fmriprep": own, **places, **timing, "runs": self.run_names(wildcards.subject)}
 
     def adopt_settings(self) -> dict:
         """Return what taking over another program's runs needs to know."""
-        settings = self.preprocess_settings("engine", "discard_seconds")
+        settings = {**self.preprocess_settings("engine", "discard_seconds"), "simulated": self.simulated}
         if self.engine == "fmriprep":
             return {**settings, "tree": self.fmriprep_tree()}
         return {**settings, "derivatives": self.config["preprocess"]["derivatives"]}

@@ -90,13 +90,16 @@ def decide_device(setting: str) -> str:
 
 
 def failure_lines(jobs: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Return one line for every failed job, from the end of its log, and the traceback of an unexpected error.
+    """Return one line for every cause, from the end of the logs of failed jobs, and the traceback of an unexpected error.
+
+    Jobs that say the same, such as all runs whose masks are wrong, share a line that names the first log.
 
     Parameters
     ----------
     jobs : iterable of (rule, log file or None)
     """
-    lines = []
+    lines: list[str] = []
+    sentences: dict[str, list[str]] = {}
     for rule, log in sorted(jobs, key=str):
         text = Path(log).read_text(encoding="utf-8", errors="replace") if log and Path(log).is_file() else ""
         last = text.strip().rpartition("\n")[2]
@@ -106,7 +109,10 @@ def failure_lines(jobs: Iterable[tuple[str, str | None]]) -> list[str]:
         sentence = last.removeprefix(LAST_LINE)
         if sentence.startswith("unexpected "):
             lines.append(text[text.rfind("Traceback") :].strip().rpartition("\n")[0].strip())
-        lines.append(f"{LAST_LINE}{sentence} (log: {log})")
+        sentences.setdefault(sentence, []).append(str(log))
+    for sentence, logs in sentences.items():
+        more = f" and {len(logs) - 1} more" if len(logs) > 1 else ""
+        lines.append(f"{LAST_LINE}{sentence} (log: {logs[0]}{more})")
     return lines
 
 

@@ -42,7 +42,7 @@ class DataQuestions(Paths):
     def motion_settings(self) -> dict:
         """Return what correcting the motion of a run needs to know; the settings of other engines are not in it."""
         common = ("discard_seconds", "engine", "slice_timing", "slice_timing_reference", "reslice_order", "keep_bold")
-        return self.preprocess_settings(*common, self.engine, "device")
+        return {**self.preprocess_settings(*common, self.engine, "device"), "simulated": self.simulated}
 
     @property
     def motion_environment(self) -> str:
