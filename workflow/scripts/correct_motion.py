@@ -1,6 +1,6 @@
 """Estimate a run's motion and interpolate it once onto the mask grid."""
 
-from fmri2image.core.device import choose_device
+from fmri2image.core.device import device_name
 from fmri2image.core.job import job
 from fmri2image.preprocess.run import RunOutputs, RunSettings, correct_run
 
@@ -10,9 +10,7 @@ def main(inputs: dict, outputs: RunOutputs, settings: dict, threads: int) -> Non
     shared = ("engine", "discard_seconds", "slice_timing", "slice_timing_reference", "reslice_order", "simulated")
     given = {name: settings[name] for name in shared if name in settings}
     options = RunSettings(**given, engine_settings=settings.get(settings["engine"], {}))
-    correct_run(
-        **inputs, outputs=outputs, settings=options, device=str(choose_device(settings["device"])), threads=threads
-    )
+    correct_run(**inputs, outputs=outputs, settings=options, device=device_name(settings["device"]), threads=threads)
 
 
 if __name__ == "__main__":

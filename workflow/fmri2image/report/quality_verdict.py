@@ -9,7 +9,7 @@ from fmri2image.report.facts import decimal, listing, percent, significant
 
 BRAIN = "brain"  # the name of the brain mask among the areas of the signal table
 REPETITION = "one-back repetition"  # is shown to be answered; never a trial
-TOLD = ("suspicious", "reasons", "steps", "thresholds")  # have a place of their own
+TOLD = ("suspicious", "reasons", "steps", "thresholds", "settings", "Description")  # have a place of their own
 MOST_NAMED = 10
 
 
