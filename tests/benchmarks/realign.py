@@ -25,13 +25,13 @@ sys.path[:0] = [str(ROOT / "workflow"), str(Path(__file__).parent)]
 from fmri2image.core.geometry import grid_centre, rigid_matrix, rigid_parameters  # noqa: E402
 
 SHAPE, ZOOM = (96, 96, 76), 2.0
-N_OURS, N_ANTS, N_RUN, THREADS = 40, 4, 239, 2
+N_VOLUMES, N_REPEATS, N_RUN, THREADS = 40, 5, 239, 2
 TSNR = 60
 # ds001506: 588 runs of about 230 volumes.
 N_DATASET = 588 * 230
 
 
-def simulate(folder: Path, n_volumes: int = N_OURS) -> None:
+def simulate(folder: Path, n_volumes: int = N_VOLUMES) -> None:
     """Write volumes (T, X, Y, Z) int16, the reference, the affine and the true parameters (T, 6)."""
     from nilearn.datasets import load_mni152_gm_template, load_mni152_template
 
@@ -64,7 +64,11 @@ def simulate(folder: Path, n_volumes: int = N_OURS) -> None:
 
 
 def compare(folder: Path) -> None:
-    """Time both engines on the simulated volumes and print a JSON line per comparison."""
+    """Time both engines in turn on the simulated volumes and print a JSON line per comparison.
+
+    One repeat is a whole run of ours and one volume of ANTs, which takes each volume on its own. `ratio` is that of the
+    medians; ANTs' errors are those of the timed registrations.
+    """
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(THREADS)
     import ants
     import torch
@@ -86,35 +90,35 @@ def compare(folder: Path) -> None:
         reslice(volumes, affine, rigid_matrix(parameters, centre), SHAPE, affine, 3, threads=THREADS)
         return parameters, (middle - started) / len(volumes), (time.perf_counter() - started) / len(volumes)
 
-    first, estimate, total = ours()
-    chosen = np.linspace(1, len(volumes) - 1, N_ANTS).round().astype(int)
-    poses, seconds = [], np.zeros(2)
     fixed = to_ants(ants, reference.astype(np.float32), affine)
-    for t in chosen:
+
+    def theirs(t: int) -> tuple[np.ndarray, float, float]:
         started = time.perf_counter()
         moving = to_ants(ants, volumes[t].astype(np.float32), affine)
         result = ants.registration(fixed, moving, type_of_transform="Rigid")
-        seconds[0] += time.perf_counter() - started
+        middle = time.perf_counter()
         ants.apply_transforms(fixed, moving, result["fwdtransforms"], interpolator="bSpline")
-        seconds[1] += time.perf_counter() - started
-        poses.append(read_pose(ants, result["fwdtransforms"][0]))
-    ants_seconds = seconds / len(chosen)
-    # Once more after ANTs: the better of the two, should something else have held up the machine.
-    _, again, total_again = ours()
+        ended = time.perf_counter()
+        return read_pose(ants, result["fwdtransforms"][0]), middle - started, ended - started
+
+    # In turn, each as often as the other, so that whatever else the machine does slows both alike.
+    chosen = np.linspace(1, len(volumes) - 1, N_REPEATS).round().astype(int)
+    turns = [(ours(), theirs(t)) for t in chosen]
+    parameters = turns[0][0][0]
+    poses = np.stack([ants_turn[0] for _, ants_turn in turns])
+    seconds = {who: np.array([turn[i][1:] for turn in turns]) for i, who in enumerate(("ours", "ants"))}
     errors = {
-        "ours": accuracy(first[chosen], truth[chosen]),
-        "ants": accuracy(rigid_parameters(np.stack(poses), centre), truth[chosen]),
-        "ours_all": accuracy(first, truth),
+        "ours": accuracy(parameters[chosen], truth[chosen]),
+        "ants": accuracy(rigid_parameters(poses, centre), truth[chosen]),
+        "ours_all": accuracy(parameters, truth),
     }
-    pairs = (("realign_estimate", min(estimate, again), 15), ("realign_total", min(total, total_again), 8))
-    for (name, mine, target), theirs in zip(pairs, ants_seconds, strict=True):
-        line = {
-            "name": name,
-            "ours_seconds_per_volume": mine,
-            "ants_seconds_per_volume": theirs,
-            "ratio": theirs / mine,
+    for i, (name, target) in enumerate((("realign_estimate", 15), ("realign_total", 8))):
+        mine, other = (float(np.median(seconds[who][:, i])) for who in ("ours", "ants"))
+        line = {"name": name, "ours_seconds_per_volume": mine, "ants_seconds_per_volume": other, "ratio": other / mine}
+        line |= {
+            f"{who}_seconds_range": [float(f(times[:, i])) for f in (np.min, np.max)] for who, times in seconds.items()
         }
-        line |= {"target": target, "threads": THREADS, "n_ours": len(volumes), "n_ants": len(chosen)}
+        line |= {"target": target, "threads": THREADS, "n_repeats": N_REPEATS, "n_volumes": len(volumes)}
         line |= {f"{who}_rms_{unit}": value for who, error in errors.items() for unit, value in error.items()}
         print(json.dumps(rounded(line)), flush=True)
     print(json.dumps(rounded(on_gpu(volumes, affine, reference))), flush=True)
@@ -175,7 +179,13 @@ def accuracy(parameters: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 def rounded(line: dict) -> dict:
     """Round numbers to four significant digits."""
-    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in line.items()}
+
+    def short(value: object) -> object:
+        if isinstance(value, list):
+            return [short(one) for one in value]
+        return float(f"{value:.4g}") if isinstance(value, float) else value
+
+    return {key: short(value) for key, value in line.items()}
 
 
 def main() -> None:

@@ -162,9 +162,14 @@ def name_a_ghost(cells: list[list[str]]) -> None:
     row[column] = "ghost-of-a-lamp_01"
 
 
+def end_late(cells: list[list[str]]) -> None:
+    cells[-1][cells[0].index("onset")] = "900.0"
+
+
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
+        pytest.param(end_late, ["ends at 906 s", "cut short", "incomplete_trials: drop"], id="late"),
         pytest.param(lose_column, ["lacks the column(s) duration", "it has onset, lenght", "rename"], id="column"),
         pytest.param(corrupt_cell, ["line 3", "'4o.0'", "'onset'", "correct the cell"], id="cell"),
         pytest.param(
@@ -214,6 +219,22 @@ def test_truncated_nifti(checkout):
     words = [str(bold.relative_to(checkout.folder)), "truncated or corrupt", "get the file again"]
     (checkout / SAMPLES).unlink()
     assert_stops(checkout, SAMPLES, log, words, rf"preprocess/sub-01/.*/{name}_.*", {bold: cut})
+    assert_goes_on(checkout, SAMPLES, {"correct_motion": 1, "build_samples": 1})
+
+
+def slow_down(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "RepetitionTime": 2.5}), encoding="utf-8")
+
+
+def test_repetition_time_that_disagrees_with_the_header(checkout):
+    path = events_file(checkout)
+    sidecar = path.with_name(path.name.replace("_events.tsv", "_bold.json"))
+    name = path.name.removesuffix("_events.tsv")
+    words = ["_bold.nii.gz", "2 s in its header", "2.5 s in its sidecar", "correct one"]
+    (checkout / SAMPLES).unlink()
+    lost = rf"preprocess/sub-01/.*/{name}_.*"
+    assert_stops(checkout, SAMPLES, f"correct_motion/tiny_{name}.log", words, lost, {sidecar: slow_down})
     assert_goes_on(checkout, SAMPLES, {"correct_motion": 1, "build_samples": 1})
 
 

@@ -55,18 +55,23 @@ def test_contrast_and_cost_are_those_of_the_paper():
     np.testing.assert_allclose(boundary_cost(np.array([4.0]), white), 1 + np.tanh(2.0))
 
 
-def test_a_known_motion_is_recovered_across_contrasts():
+@pytest.fixture(scope="module")
+def surface():
+    """White matter's surface of the simulated head."""
     found = scans()
-    surface = white_surface(*found["t1w"], found["t1w_brain"])
+    return white_surface(*found["t1w"], found["t1w_brain"])
+
+
+def test_a_known_motion_is_recovered_across_contrasts(surface):
+    found = scans()
     start = rigid_matrix(np.array([1.0, -1.2, 0.8, 0.02, -0.015, 0.01]), np.zeros(3)) @ found["epi_pose"]
     result = register_boundary(surface, *found["epi"], start, BoundarySettings())
     assert distance(start, found["epi_pose"]) > 1.5
     assert distance(result, found["epi_pose"]) < 0.6
 
 
-def test_a_start_far_away_is_refused():
+def test_a_start_far_away_is_refused(surface):
     found = scans()
-    surface = white_surface(*found["t1w"], found["t1w_brain"])
     far = np.eye(4)
     far[0, 3] = 400
     with pytest.raises(DataError, match="field of view"):

@@ -7,16 +7,16 @@ from head import acquire, slab_affine
 from scipy import ndimage
 
 from fmri2image.core.geometry import grid_centre, rigid_matrix
-from fmri2image.preprocess.mutual_information import (
+from fmri2image.preprocess.itk import to_sitk
+from fmri2image.preprocess.mattes import MattesSettings, register_mattes
+from fmri2image.preprocess.normalised import (
     JointHistogram,
     NormalisedSettings,
-    lattice,
     minimise_rigid,
     normalised_mutual_information,
-    register_mattes,
     register_normalised,
-    to_sitk,
 )
+from fmri2image.preprocess.points import lattice
 
 SHAPE = (48, 30, 22)
 
@@ -50,15 +50,29 @@ def test_inverted_contrast(images, register):
     assert error_in_slab(np.eye(4), truth, epi[1]) > 1.5
     assert error_in_slab(found, truth, epi[1]) < 0.35
     np.testing.assert_allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-9)  # rigid
-    np.testing.assert_array_equal(found, register(t2, epi))
 
 
-@pytest.mark.parametrize("register", [register_mattes, register_normalised])
-def test_a_start_is_used(images, register):
+FIRST_LEVEL = [
+    (register_mattes, MattesSettings(smoothing=(4.0,), n_points=(8000,))),
+    (register_normalised, NormalisedSettings(separation=(8.0,))),
+]
+
+
+@pytest.mark.parametrize(("register", "settings"), FIRST_LEVEL)
+def test_a_second_search_finds_the_same(images, register, settings):
+    epi, t2, _ = images
+    np.testing.assert_array_equal(register(t2, epi, settings=settings), register(t2, epi, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("register", "settings"),
+    [(register_mattes, MattesSettings()), (register_normalised, NormalisedSettings(separation=(4.0,), reach=0.0))],
+)
+def test_a_start_is_used(images, register, settings):
     epi, t2, truth = images
     away = np.eye(4)
     away[:3, 3] = [300, -200, 100]
-    found = register((t2[0], away @ t2[1]), epi, start=away)
+    found = register((t2[0], away @ t2[1]), epi, start=away, settings=settings)
     assert error_in_slab(np.linalg.inv(away) @ found, truth, epi[1]) < 0.35
 
 

@@ -68,7 +68,12 @@ def subject(tmp_path_factory, head):
         write_confounds(files["confounds"][-1], confounds(rng, step=0.3 if i == 1 else 0.03))
         files["summaries"].append(f"{stem}_space-T1w_desc-quality_bold.h5")
         write_summary(files["summaries"][-1], summary(epi * brain, brain * (10.0 + i), affine, rng))
-    images = {"epi": (epi, affine), "brain": (brain.astype(np.float32), affine), "t1w": head}
+    images = {
+        "epi": (epi, affine),
+        "brain": (brain.astype(np.float32), affine),
+        "t1w": head,
+        "t1w_brain": (head[0] > 0.5 * np.percentile(head[0], 99), head[1]),
+    }
     return {"files": files, "images": images, "areas": areas, "affine": affine}
 
 

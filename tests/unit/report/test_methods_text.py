@@ -38,6 +38,7 @@ def change(path: list, value: object) -> dict:
         (["preprocess", "realign", "passes"], 1, "Every volume was matched to the mean of the subject's first run"),
         (["preprocess", "coregister", "cost"], "boundary", "border of white matter"),
         (["preprocess", "coregister", "path"], "brain", "both reduced to the brain"),
+        (["preprocess", "coregister", "bias_correction"], False, "The reference was coregistered"),
         (["samples", "responses"], "glm", "one regressor per presentation"),
         (["samples", "normalise"], "zscore", "z-scored over the run"),
         (["samples", "confounds"], ["csf"], "the confounds csf"),

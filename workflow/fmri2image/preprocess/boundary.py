@@ -12,7 +12,9 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 
 from fmri2image.core.errors import DataError
-from fmri2image.preprocess.mutual_information import minimise_rigid, to_sitk, voxel_sizes
+from fmri2image.preprocess.bias_field import without_bias
+from fmri2image.preprocess.normalised import minimise_rigid
+from fmri2image.preprocess.points import voxel_sizes
 
 # Fewer points than this are no surface of a brain.
 LEAST_POINTS = 500
@@ -180,21 +182,7 @@ def within(
 
 def _even(t1w: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the T1w image without its inhomogeneity, 0 outside the brain, and the threshold from grey to white."""
-    image, mask = to_sitk(t1w, affine), to_sitk(brain, affine, dtype=np.uint8)
-    factors = [max(1, round(4 / size)) for size in voxel_sizes(affine)]
-    correction = sitk.N4BiasFieldCorrectionImageFilter()
-    correction.SetNumberOfThreads(1)
-    correction.SetNumberOfWorkUnits(1)
-    correction.SetMaximumNumberOfIterations([20, 20])
-    # The filters inside this one take the number of threads from here, and their sums depend on it.
-    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        correction.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    field = sitk.Exp(correction.GetLogBiasFieldAsImage(image))
-    even = sitk.GetArrayFromImage(image / field).T * brain
+    even = without_bias(t1w, affine, brain) * brain
     # Fluid, grey, white: Otsu's two thresholds over the brain, without the brightest vessels.
     inside = even[brain]
     inside = np.minimum(inside, np.percentile(inside, 99.5)).astype(np.float32)
@@ -204,7 +192,7 @@ def _even(t1w: np.ndarray, affine: np.ndarray, brain: np.ndarray) -> tuple[np.nd
     otsu.SetNumberOfThreads(1)
     otsu.SetNumberOfWorkUnits(1)
     otsu.Execute(sitk.GetImageFromArray(inside[None, None]))
-    return even.astype(np.float32), float(otsu.GetThresholds()[-1])
+    return even, float(otsu.GetThresholds()[-1])
 
 
 def _world(vertices: np.ndarray, height: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from fmri2image.core.errors import DataError
 from fmri2image.core.geometry import grid_centre
-from fmri2image.preprocess.mutual_information import LPS, sitk_matrix, to_sitk, voxel_sizes
+from fmri2image.preprocess.itk import LPS, sitk_matrix, to_sitk
+from fmri2image.preprocess.points import voxel_sizes
 
 # Resolution in mm at which a head is compared with the template; their shapes differ by more than that.
 RESOLUTION = 4.0

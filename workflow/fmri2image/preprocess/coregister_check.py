@@ -8,7 +8,7 @@ import numpy as np
 from fmri2image.core.errors import DataError
 from fmri2image.core.geometry import grid_centre, rigid_matrix, rigid_parameters
 from fmri2image.preprocess.brain import carried
-from fmri2image.preprocess.mutual_information import JointHistogram, NormalisedSettings, minimise_rigid
+from fmri2image.preprocess.normalised import JointHistogram, NormalisedSettings, minimise_rigid
 
 # Distance in mm of the points at which results are compared: finer ones change the numbers, not their order.
 SEPARATION = 4.0

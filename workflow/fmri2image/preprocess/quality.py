@@ -7,6 +7,7 @@ import numpy as np
 
 from fmri2image.core.errors import DataError
 from fmri2image.core.tables import write_table
+from fmri2image.preprocess.brain import carried
 from fmri2image.preprocess.images import same_grid
 from fmri2image.preprocess.quality_carpet import plot_carpets
 from fmri2image.preprocess.quality_motion import plot_motion
@@ -36,8 +37,8 @@ def write_quality(
     files : mapping
         ``confounds`` (one table per run, in the order of acquisition) and ``summaries`` (one per run, any order).
     images : mapping of str to (array, affine)
-        ``epi`` (reference in T1w space) and ``brain`` (mask of the T1w image's brain), both on the grid of the areas, and
-        ``t1w``.
+        ``epi`` (reference in T1w space) and ``brain`` (the mask of its brain), both on the grid of the areas; ``t1w`` and
+        ``t1w_brain`` (the mask of its brain), which knows nothing of the EPI.
     areas : mapping of str to bool array of shape (X, Y, Z)
         Few enough to tell their outlines apart.
     affine : array of shape (4, 4)
@@ -67,4 +68,6 @@ def write_quality(
     plot_signal(outputs["signal"], subject, signal, runs, brain, affine, simulated)
     plot_carpets(outputs["carpet"], subject, runs, files["summaries"], limit, simulated)
     plot_rois(outputs["rois"], subject, signal.mean, areas, affine, simulated)
-    plot_coregistration(outputs["coregistration"], subject, epi, brain, affine, *images["t1w"], simulated)
+    t1w_brain, own = images["t1w_brain"]
+    outline = carried(t1w_brain, np.linalg.inv(own) @ affine, shape)
+    plot_coregistration(outputs["coregistration"], subject, epi, outline, affine, *images["t1w"], simulated)

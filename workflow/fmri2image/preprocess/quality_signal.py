@@ -37,7 +37,7 @@ SIGNAL_COLUMNS = {
     "session": "session",
     "task": "task",
     "run": "run within the session",
-    "area": "area, or brain: the brain mask of the T1w image",
+    "area": "area, or brain: the brain mask of the reference EPI",
     "n_voxels": "voxels of the area",
     "n_covered": "voxels of the area with a signal in every volume of the run",
     **{

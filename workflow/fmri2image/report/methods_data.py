@@ -108,7 +108,12 @@ def _coregistration(chapter: Mapping) -> str:
         "direct": "to the T1-weighted image",
         "brain": "to the T1-weighted image, both reduced to the brain",
     }[chapter.get("path", "inplane")]
-    return f"The reference was coregistered {path}, rigidly, by {cost}."
+    evened = (
+        "After the images' brightness was evened out (N4 [tustison2010]), the"
+        if chapter.get("bias_correction", True)
+        else "The"
+    )
+    return f"{evened} reference was coregistered {path}, rigidly, by {cost}."
 
 
 def samples(config: Mapping) -> str:

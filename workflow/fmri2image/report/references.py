@@ -33,6 +33,8 @@ REFERENCES = {
     "alignment. Pattern Recognit 1999; 32: 71–86.",
     "greve2009": "Greve DN, Fischl B. Accurate and robust brain image alignment using boundary-based registration. "
     "NeuroImage 2009; 48: 63–72.",
+    "tustison2010": "Tustison NJ, Avants BB, Cook PA, Zheng Y, Egan A, Yushkevich PA, Gee JC. N4ITK: improved N3 bias "
+    "correction. IEEE Trans Med Imaging 2010; 29: 1310–1320.",
     "mumford2012": "Mumford JA, Turner BO, Ashby FG, Poldrack RA. Deconvolving BOLD activation in event-related designs for "
     "multivoxel pattern classification analyses. NeuroImage 2012; 59: 2636–2643.",
     "power2012": "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE. Spurious but systematic correlations in "
