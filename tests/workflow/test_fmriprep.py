@@ -212,7 +212,7 @@ def test_the_names_of_our_trees_are_fmripreps(programs, tmp_path):
 # A whole study with fMRIPrep's double ---------------------------------------------------------------------------------
 
 CHAPTER = """  engine: fmriprep
-  fmriprep: {engine: apptainer, licence: license.txt, work: work/fmriprep, mem_mb: 2000, threads: 1}
+  fmriprep: {engine: apptainer, licence: license.txt, work: work/fmriprep, mem_mb: 4000, threads: 1}
 """
 SAMPLES = "results/tiny/samples/sub-01.h5"
 RECORD = "results/tiny/preprocess/sub-01/sub-01_fmriprep.json"
@@ -247,6 +247,12 @@ def test_a_study_goes_through_fmriprep(tiny_run, tiny_copy, tmp_path, monkeypatc
     assert record["GeneratedBy"] == [{"Name": "fMRIPrep", "Version": VERSION}]
     assert "--dummy-scans" in record["Command"]
     _compare_series(tiny_run.folder, tiny_copy.folder)
+
+    tiny_copy.make()  # to the report
+    page = (tiny_copy / "results/tiny/quality/sub-01.html").read_text(encoding="utf-8")
+    assert "The preprocessing engine made the coregistration itself" in page
+    assert "fMRIPrep" in (tiny_copy / "results/tiny/summary.html").read_text(encoding="utf-8")
+    assert tiny_copy.jobs() == {}
 
 
 def _compare_series(ours: Path, theirs: Path) -> None:

@@ -24,7 +24,7 @@ def main(run: Mapping[str, str], masks: list[str], reference: str, brain: str, s
 if __name__ == "__main__":
     with job(snakemake) as j:
         main(
-            run={"subject": j.wildcards.subject, **j.params.run},
+            run={"subject": j.wildcards.subject, **j.params.settings["run"]},
             masks=list(j.input.masks),
             reference=j.output.reference,
             brain=j.output.brain,

@@ -120,6 +120,17 @@ def test_the_summary_counts_the_raw_volumes(fmriprep, masks, brain, raw, volumes
     assert set(summary.carpet_groups) == {"areas", "brain"}
 
 
+def test_the_maps_of_the_summary_lie_on_the_grid_of_the_masks(fmriprep, masks, brain, raw):
+    here = adopt_run(fmriprep[0], masks, brain, 8, raw).summary
+    shifted = AFFINE @ np.array([[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])  # two voxels to the right
+    other = RoiMasks({name: np.roll(mask, -2, axis=0) for name, mask in masks.masks.items()}, shifted)
+    there = adopt_run(fmriprep[0], other, brain, 8, raw).summary
+    np.testing.assert_array_equal(there.affine, shifted)
+    np.testing.assert_array_equal(there.mean[:-2], here.mean[2:])
+    np.testing.assert_array_equal(there.deviation[:-2], here.deviation[2:])
+    assert not there.mean[-2:].any()
+
+
 @pytest.mark.parametrize(("discard_seconds", "n_discarded"), [(0, 3), (6, 3), (8, 4), (10, 5)])
 def test_volumes_that_are_gone_already_are_not_dropped_again(
     spm, masks, brain, raw, volumes, discard_seconds, n_discarded

@@ -5,7 +5,7 @@ Nothing is interpolated: the masks of the areas are brought to the grid of the B
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +117,7 @@ def adopt_run(
     in_areas = np.any([mask[tuple(voxels.T)] for mask in areas.values()], axis=0)
     series = TimeSeries.of_masks(signal[:, in_areas], areas, affine, timing.repetition_time, timing.n_discarded)
     kept = timing.repetition_time, timing.n_volumes, timing.n_discarded
-    summary = summarise(signal, voxels, in_areas, shape, affine, *kept)
+    summary = _for_figures(summarise(signal, voxels, in_areas, shape, affine, *kept), masks)
     confounds, descriptions = _read_confounds(files, timing.n_drop, len(signal))
     if confounds.empty:
         columns = dict(zip(("dvars", "std_dvars"), dvars(signal[:, in_brain[tuple(voxels.T)]]), strict=True))
@@ -129,6 +129,18 @@ def adopt_run(
         "LostOutsideFieldOfView": {name: round(share, 4) for name, share in lost.items()},
     }
     return Adopted(series, confounds, descriptions, summary, lost)
+
+
+def _for_figures(summary: RunSummary, masks: RoiMasks) -> RunSummary:
+    """Bring the maps of a summary to the grid of the masks, on which figures are drawn: the nearest voxel's value."""
+    if images.same_grid(summary.mean.shape, summary.affine, masks.shape, masks.affine):
+        return summary
+    to_run = np.linalg.inv(summary.affine) @ masks.affine
+    maps = {
+        name: ndimage.affine_transform(getattr(summary, name), to_run, output_shape=masks.shape, order=0)
+        for name in ("mean", "deviation")
+    }
+    return replace(summary, affine=masks.affine, **maps)
 
 
 def read_timing(files: RunFiles, discard_seconds: float, raw: Path | None = None) -> Timing:
