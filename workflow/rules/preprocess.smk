@@ -31,8 +31,8 @@ if study.realigns:
         input:
             reference=rules.make_reference.output.reference,
             inplane=study.inplane_images,
-            t1w=study.t1w_file(),
-            grid=study.mask_files()[0],
+            t1w=study.t1w_file,
+            grid=study.grid_file,
         output:
             transform=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.txt",
             checks=f"{study.preprocessed}_from-T1w_to-boldref_mode-image_xfm.json",
@@ -59,17 +59,17 @@ if study.realigns:
 
     rule correct_motion:
         input:
-            bold=study.run_path("bids", "bold.nii.gz"),
-            sidecar=study.sidecar_path(),
+            bold=study.bold_file,
+            sidecar=study.run_sidecars,
             reference=rules.make_reference.output.reference,
             transform=rules.coregister.output.transform,
             brain_mask=rules.coregister.output.brain_mask,
-            masks=study.mask_files(),
+            masks=study.mask_files,
         output:
-            series=study.run_path("preprocess", f"{SERIES}.h5"),
-            confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
-            confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
-            summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
+            series=study.run_path(f"{SERIES}.h5"),
+            confounds=study.run_path(f"{CONFOUNDS}.tsv"),
+            confounds_sidecar=study.run_path(f"{CONFOUNDS}.json"),
+            summary=study.run_path(f"{SUMMARY}.h5"),
             bold=study.kept_bold("nii.gz"),
             bold_sidecar=study.kept_bold("json"),
         log:
@@ -102,7 +102,7 @@ if study.engine == "fmriprep":
         input:
             bold=study.raw_bold,
             sidecars=study.raw_sidecars,
-            t1w=study.t1w_file(),
+            t1w=study.t1w_file,
         output:
             record=f"{study.preprocessed}_fmriprep.json",
         log:
@@ -130,7 +130,7 @@ if not study.realigns:
     rule adopt_reference:
         input:
             study.adopted_reference,
-            masks=study.mask_files(),
+            masks=study.mask_files,
         output:
             reference=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
             brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
@@ -156,15 +156,15 @@ if not study.realigns:
     rule adopt_run:
         input:
             study.adopted_run,
-            raw=study.run_path("bids", "bold.nii.gz"),
-            sidecar=study.sidecar_path(),
+            raw=study.bold_file,
+            sidecar=study.run_sidecars,
             brain=rules.adopt_reference.output.brain,
-            masks=study.mask_files(),
+            masks=study.mask_files,
         output:
-            series=study.run_path("preprocess", f"{SERIES}.h5"),
-            confounds=study.run_path("preprocess", f"{CONFOUNDS}.tsv"),
-            confounds_sidecar=study.run_path("preprocess", f"{CONFOUNDS}.json"),
-            summary=study.run_path("preprocess", f"{SUMMARY}.h5"),
+            series=study.run_path(f"{SERIES}.h5"),
+            confounds=study.run_path(f"{CONFOUNDS}.tsv"),
+            confounds_sidecar=study.run_path(f"{CONFOUNDS}.json"),
+            summary=study.run_path(f"{SUMMARY}.h5"),
         log:
             "results/logs/adopt_run/{dataset}_sub-{subject}_ses-{session}_task-{task}_run-{run}.log",
         benchmark:
@@ -193,8 +193,8 @@ rule plot_preprocess:
         summaries=study.summary_files,
         epi=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
         brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
-        t1w=study.t1w_file(),
-        masks=study.mask_files(),
+        t1w=study.t1w_file,
+        masks=study.mask_files,
     output:
         motion=report(
             "results/{dataset}/figures/sub-{subject}_quality_motion.png",

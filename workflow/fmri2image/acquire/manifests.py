@@ -56,6 +56,8 @@ class RemoteFile:
         BIDS entities of the name; empty where it has none.
     stimulus_set : str
         What is shown in that run; empty for other files.
+    area : str
+        Area of a mask whose name does not tell it; a manifest may leave the column out.
     """
 
     path: str
@@ -67,9 +69,10 @@ class RemoteFile:
     run: str
     suffix: str
     stimulus_set: str
+    area: str = ""
 
 
-COLUMNS = [field.name for field in fields(RemoteFile)]
+COLUMNS = [field.name for field in fields(RemoteFile) if field.name != "area"]
 
 
 def describe(dataset: str, path: str, size: int, md5: str) -> RemoteFile:
@@ -96,32 +99,38 @@ def describe(dataset: str, path: str, size: int, md5: str) -> RemoteFile:
 
 
 @cache
-def read_manifest(dataset: str, folder: Path = MANIFESTS) -> tuple[RemoteFile, ...]:
-    """Return all files of a public dataset, ordered by path.
+def read_manifest(path: str | Path) -> tuple[RemoteFile, ...]:
+    """Return all files of a manifest, in its order.
 
     Raises
     ------
     DataError
-        If there is no table of that dataset, or its columns are not those of `RemoteFile`.
+        If there is no such table, or its columns are not those of `RemoteFile`.
     """
-    path = Path(folder) / f"{dataset}.tsv"
+    path = Path(path)
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t"))
     except OSError as error:
-        known = ", ".join(sorted(other.stem for other in Path(folder).glob("*.tsv")))
-        raise DataError(f"{path} cannot be read ({error.strerror}); there are manifests of {known}.") from error
-    if not rows or rows[0] != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
-        raise DataError(f"{path}: every row needs the columns {', '.join(COLUMNS)}, separated by tabs.")
-    return tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
+        known = ", ".join(sorted(other.name for other in MANIFESTS.glob("*.tsv")))
+        raise DataError(f"{path} cannot be read ({error.strerror}); {MANIFESTS.name} has {known}.") from error
+    columns = rows[0] if rows else []
+    if columns not in (COLUMNS, [*COLUMNS, "area"]) or any(len(row) != len(columns) for row in rows):
+        raise DataError(f"{path}: every row needs the columns {', '.join(COLUMNS)} and perhaps area, separated by tabs.")
+    try:
+        return tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
+    except ValueError as error:
+        raise DataError(f"{path}: a size is not a whole number ({error}).") from error
 
 
 def write_manifest(path: str | Path, files: Iterable[RemoteFile]) -> None:
     """Write a manifest, ordered by path."""
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(astuple(entry) for entry in sorted(files, key=lambda entry: entry.path))
+        entries = sorted(files, key=lambda entry: entry.path)
+        columns = [*COLUMNS, "area"] if any(entry.area for entry in entries) else COLUMNS
+        writer.writerow(columns)
+        writer.writerows(astuple(entry)[: len(columns)] for entry in entries)
 
 
 def from_git_tree(dataset: str, folder: str | Path) -> list[RemoteFile]:

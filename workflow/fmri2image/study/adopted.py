@@ -21,16 +21,6 @@ class AdoptedQuestions(DataQuestions):
         """Return session, task and run of every run of a subject."""
         return [{key: run[key] for key in ("session", "task", "run")} for run in self.runs[subject]]
 
-    def raw_bold(self, wildcards: Any) -> list[str]:
-        """Return the raw BOLD files of a subject."""
-        return self.run_files(wildcards.subject, "bold.nii.gz", "bids")
-
-    def raw_sidecars(self, wildcards: Any) -> list[str]:
-        """Return the sidecars of a subject's raw BOLD files."""
-        pattern, subject = self.sidecar_path(), wildcards.subject
-        found = (pattern.format(dataset=self.dataset, subject=subject, **run) for run in self.runs[subject])
-        return list(dict.fromkeys(found))
-
     def fmriprep_tree(self) -> str:
         """Return the folder of fMRIPrep's output: ours, or one that the configuration names."""
         return self.config["preprocess"]["fmriprep"].get("output") or f"{self.root}/fmriprep"
@@ -49,7 +39,7 @@ class AdoptedQuestions(DataQuestions):
         own = {key: value for key, value in chapter.items() if key not in ("mem_mb", "threads")}
         timing = {"slice_timing": None, "slice_timing_reference": 0.5}
         timing |= self.preprocess_settings("discard_seconds", *timing)
-        places = {"bids": f"{self.root}/bids", "tree": self.fmriprep_tree()}
+        places = {"bids": self.bids_root, "tree": self.fmriprep_tree()}
         return {"fmriprep": own, **places, **timing, "runs": self.run_names(wildcards.subject)}
 
     def adopt_settings(self) -> dict:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.study.paths import CONFOUNDS, SERIES, SUMMARY, Paths
+from fmri2image.study.paths import Paths
+from fmri2image.study.raw import CONFOUNDS, SERIES, SUMMARY
 
 # The defaults of samples.settings.MotionLimit, which is too heavy to import here; a test holds them equal.
 MOTION_LIMIT = {"displacement": 0.5, "share": 0.25, "runs": "flag", "trials": "keep"}
@@ -80,16 +81,16 @@ class DataQuestions(Paths):
 
     def modulator_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of modulators: the runs of their stimulus set, and the values."""
-        runs = [run for run in self.runs[wildcards.subject] if run["stimulus_set"] == self.modulated_set]
+        runs = [run for run in self.raw_runs[wildcards.subject] if run.stimulus_set == self.modulated_set]
 
-        def files(folder: str, suffix: str) -> list[str]:
-            pattern = self.run_path(folder, suffix)
-            return [pattern.format(dataset=self.dataset, subject=wildcards.subject, **run) for run in runs]
+        def files(suffix: str) -> list[str]:
+            pattern = self.run_path(suffix)
+            return [pattern.format(dataset=self.dataset, subject=wildcards.subject, **run.names) for run in runs]
 
         return {
-            "series": files("preprocess", f"{SERIES}.h5"),
-            "confounds": files("preprocess", f"{CONFOUNDS}.tsv"),
-            "events": files("bids", "events.tsv"),
+            "series": files(f"{SERIES}.h5"),
+            "confounds": files(f"{CONFOUNDS}.tsv"),
+            "events": [f"{self.bids_root}/{run.events}" for run in runs],
             "values": self.config["samples"]["modulators"]["values"],
         }
 
@@ -125,21 +126,12 @@ class DataQuestions(Paths):
         return {
             "series": self.run_files(subject, f"{SERIES}.h5"),
             "confounds": self.motion_tables(wildcards),
-            "events": self.run_files(subject, "events.tsv", "bids"),
+            "events": self.events_files(wildcards),
         }
-
-    def events_files(self, wildcards: Any) -> list[str]:
-        """Return the events files of all runs of a subject."""
-        return self.run_files(wildcards.subject, "events.tsv", "bids")
 
     def reference_inputs(self, wildcards: Any) -> dict:
         """Return the run whose mean is the reference of a subject's motion correction."""
         return self.reference_run(wildcards.subject)
-
-    def inplane_images(self, wildcards: Any) -> list[str]:
-        """Return the in-plane image that belongs to a subject's reference, where coregistration goes through it."""
-        path = self.config["preprocess"]["coregister"].get("path", "inplane")
-        return [self.inplane_file(wildcards.subject)] if path == "inplane" else []
 
     def motion_tables(self, wildcards: Any) -> list[str]:
         """Return the confounds tables of all runs of a subject; they hold its motion."""

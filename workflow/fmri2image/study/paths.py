@@ -4,18 +4,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from fmri2image.acquire.phantom import paradigm
+from fmri2image.study.raw import RawFiles
 
 TRUE_FEATURES = "true-features"
-# What preprocessing hands over of every run, without the ending.
-SERIES = "space-T1w_desc-areas_timeseries"
-CONFOUNDS = "desc-confounds_timeseries"
-SUMMARY = "desc-quality_bold"
-BOLD = "space-T1w_desc-preproc_bold"
 QUALITY = ("motion", "coregistration", "rois", "signal", "carpet")
 
 
-class Paths:
+class Paths(RawFiles):
     """File names of one study.
 
     Parameters
@@ -25,11 +20,7 @@ class Paths:
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
-        self.dataset: str = config["dataset"]
-        self.root = f"results/{self.dataset}"
-        self.subjects: list[str] = config["subjects"]
-        self.stimulus_sets: list[str] = config["stimulus_sets"]
+        super().__init__(config)
         self.tests: dict[str, dict] = config["tests"]
         self.networks: dict[str, dict] = config["features"]["networks"]
         self.decoders: dict[str, dict] = config["decode"]["decoders"]
@@ -37,81 +28,6 @@ class Paths:
         self.analyses: list[dict] = config["analyses"]
         self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
-        self.simulated: bool = config["acquire"]["source"] == "simulate"
-        self.engine: str = config.get("preprocess", {}).get("engine", "")
-        # Whether motion and coregistration are estimated here, and not taken over from another program.
-        self.realigns: bool = self.engine in ("realign", "ants")
-        self.preprocessed = "results/{dataset}/preprocess/sub-{subject}/sub-{subject}"
-
-    # Raw and preprocessed ---------------------------------------------------------------------------------------------
-
-    @cached_property
-    def runs(self) -> dict[str, list[dict[str, str]]]:
-        """From subject to its runs, each with session, task, run and stimulus_set; empty without raw data."""
-        if not self.simulated:
-            return {}
-        settings, columns = self.config["acquire"]["simulate"], ["session", "task", "run", "stimulus_set"]
-        return {s: paradigm.run_table(settings, s)[columns].to_dict("records") for s in self.subjects}
-
-    def raw_files(self, subject: str) -> list[str]:
-        """Return every raw file of a subject."""
-        files = paradigm.bids_files(subject, self.config["acquire"]["simulate"])
-        return [f"{self.root}/bids/{file}" for file in files]
-
-    def dataset_files(self) -> list[str]:
-        """Return the files of the raw dataset that belong to no subject."""
-        files = paradigm.dataset_files(self.config["acquire"]["simulate"])
-        return [f"{self.root}/bids/{file}" for file in files]
-
-    def run_path(self, folder: str, suffix: str) -> str:
-        """Return the pattern of a run's file, with the wildcards dataset, subject, session, task and run.
-
-        Parameters
-        ----------
-        folder : {"bids", "preprocess"}
-        suffix : str
-            For example ``bold.nii.gz``.
-        """
-        name = f"sub-{{subject}}_ses-{{session}}_task-{{task}}_run-{{run}}_{suffix}"
-        return f"results/{{dataset}}/{folder}/sub-{{subject}}/ses-{{session}}/func/{name}"
-
-    def run_files(self, subject: str, suffix: str, folder: str = "preprocess") -> list[str]:
-        """Return one file of every run of a subject, in the order of `runs`."""
-        pattern = self.run_path(folder, suffix)
-        return [pattern.format(dataset=self.dataset, subject=subject, **run) for run in self.runs[subject]]
-
-    def sidecar_path(self) -> str:
-        """Return the pattern of the JSON sidecar of a run's raw BOLD; in ds001246 one file serves all runs of a task."""
-        if paradigm.dialect(self.config["acquire"]["simulate"]) == "ds001246":
-            return "results/{dataset}/bids/task-{task}_bold.json"
-        return self.run_path("bids", "bold.json")
-
-    def kept_bold(self, ending: str) -> list[str]:
-        """Return the pattern of a run's preprocessed BOLD, or none where only the areas' signals are kept."""
-        kept = self.config["preprocess"].get("keep_bold", False)
-        return [self.run_path("preprocess", f"{BOLD}.{ending}")] if kept else []
-
-    def mask_files(self) -> list[str]:
-        """Return the patterns of a subject's mask files."""
-        sides = [(side, area) for side in paradigm.HEMISPHERES for area in self.config["samples"].get("masks", [])]
-        return [f"{self.root}/bids/{paradigm.mask_path('{subject}', side, area)}" for side, area in sides]
-
-    def t1w_file(self) -> str:
-        """Return the pattern of the T1-weighted image."""
-        return f"{self.root}/bids/{paradigm.t1w_stem('{subject}')}.nii.gz"
-
-    def inplane_file(self, subject: str) -> str:
-        """Return the in-plane T2-weighted image of the session that holds a subject's reference run, its first."""
-        return f"{self.root}/bids/{paradigm.inplane_stem(subject, self.runs[subject][0]['session'])}.nii.gz"
-
-    def reference_run(self, subject: str) -> dict[str, str]:
-        """Return the files of a subject's first run, whose mean is the reference of the motion correction."""
-        run = {"dataset": self.dataset, "subject": subject, **self.runs[subject][0]}
-        return {
-            "bold": self.run_path("bids", "bold.nii.gz").format(**run),
-            "sidecar": self.sidecar_path().format(**run),
-        }
-
     def scanned_sets(self) -> list[str]:
         """Return the image sets that simulated subjects are shown; the others only serve as independent images."""
         shown = self.config["acquire"].get("simulate", {}).get("stimulus_sets", self.stimulus_sets)
@@ -330,7 +246,7 @@ class Paths:
         """Return everything that a whole run makes for people."""
         figures = [f"{self.root}/figures/examples.png", f"{self.root}/figures/identification.svg", *self.sheets()]
         figures += [path.replace(".png", ".svg") for path in self.score_figures()["methods"]]
-        raw = self.dataset_files() if self.runs else []
+        raw = self.dataset_files() if self.simulated else []
         if self.decoded:
             figures.append(f"{self.root}/figures/decoding_accuracy.svg")
         if self.norm_variants():

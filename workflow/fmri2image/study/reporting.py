@@ -1,6 +1,7 @@
 """What the rules of report ask of a study."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
@@ -95,15 +96,15 @@ class ReportQuestions(DataQuestions):
     def phantom_inputs(self) -> dict:
         """Return the inputs of the figures that explain the simulated subjects."""
         first = {"dataset": self.dataset, "subject": self.subjects[0]}
-        bold, events = self.run_path("bids", "bold.nii.gz"), self.run_path("bids", "events.tsv")
+        drawn = [self.raw_run(SimpleNamespace(**first, **run)) for run in self.phantom_runs()]
         return {
             "stimuli": [f"{self.root}/stimuli/{name}.h5" for name in self.stimulus_sets],
             "table": f"{self.root}/stimuli/stimuli.tsv",
             "truth": [f"{self.root}/truth/sub-{subject}_truth.h5" for subject in self.subjects],
-            "t1w": [self.t1w_file().format(subject=subject) for subject in self.subjects],
+            "t1w": [f"{self.bids_root}/{self.layout.t1w(subject)}" for subject in self.subjects],
             "first_bold": [self.reference_run(subject)["bold"] for subject in self.subjects],
-            "bold": [bold.format(**first, **run) for run in self.phantom_runs()],
-            "events": [events.format(**first, **run) for run in self.phantom_runs()],
+            "bold": [f"{self.bids_root}/{run.bold}" for run in drawn],
+            "events": [f"{self.bids_root}/{run.events}" for run in drawn],
         }
 
     def phantom_settings(self) -> dict:

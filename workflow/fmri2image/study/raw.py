@@ -1,0 +1,191 @@
+"""Where a study's raw and preprocessed files lie: simulated, downloaded, or in a BIDS folder of the user's own."""
+
+from functools import cached_property
+from typing import Any
+
+from fmri2image.acquire.layout import DESCRIPTION, ManifestLayout, RawRun, SimulatedLayout
+from fmri2image.acquire.manifests import RemoteFile, read_manifest
+from fmri2image.acquire.phantom import paradigm
+
+# What preprocessing hands over of every run, without the ending.
+SERIES = "space-T1w_desc-areas_timeseries"
+CONFOUNDS = "desc-confounds_timeseries"
+SUMMARY = "desc-quality_bold"
+BOLD = "space-T1w_desc-preproc_bold"
+BRAIN = "brain"  # the one area of a study without masks of areas
+
+
+class RawFiles:
+    """The part of a study that knows its raw files.
+
+    Parameters
+    ----------
+    config : dict
+        Checked configuration.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.dataset: str = config["dataset"]
+        self.root = f"results/{self.dataset}"
+        self.subjects: list[str] = config["subjects"]
+        self.stimulus_sets: list[str] = config["stimulus_sets"]
+        self.source: str = config["acquire"]["source"]
+        self.simulated: bool = self.source == "simulate"
+        self.engine: str = config.get("preprocess", {}).get("engine", "")
+        # Whether motion and coregistration are estimated here, and not taken over from another program.
+        self.realigns: bool = self.engine in ("realign", "ants")
+        self.preprocessed = "results/{dataset}/preprocess/sub-{subject}/sub-{subject}"
+        self.masks: list[str] = config["samples"].get("masks", [])
+
+    # Raw --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def collection(self) -> str:
+        """Number of the public dataset that is downloaded; empty for none."""
+        return self.config["acquire"]["openneuro"]["dataset"] if self.source == "openneuro" else ""
+
+    @property
+    def bids_root(self) -> str:
+        """The raw BIDS folder."""
+        if self.source == "openneuro":
+            return f"resources/downloaded/{self.collection}/bids"
+        if self.source == "bids":
+            return self.config["acquire"]["bids"]["folder"].rstrip("/")
+        return f"{self.root}/bids"
+
+    @property
+    def manifest(self) -> tuple[RemoteFile, ...]:
+        """Files of a real dataset, empty where nothing is raw."""
+        if self.source not in ("openneuro", "bids"):
+            return ()
+        return read_manifest(self.config["acquire"][self.source]["manifest"])
+
+    @property
+    def run_sets(self) -> list[str]:
+        """Stimulus sets, as the manifest names those of runs."""
+        return self.config["acquire"].get("run_sets", self.stimulus_sets)
+
+    @cached_property
+    def layout(self) -> SimulatedLayout | ManifestLayout:
+        """Where the raw files are."""
+        if self.simulated:
+            return SimulatedLayout(self.config["acquire"]["simulate"], self.masks)
+        chapter = self.config["acquire"][self.source]
+        sessions = self.config["acquire"].get("sessions")
+        return ManifestLayout(self.manifest, self.masks, self.run_sets, sessions, chapter["manifest"])
+
+    @cached_property
+    def raw_runs(self) -> dict[str, list[RawRun]]:
+        """From subject to the files of its runs; empty without raw data."""
+        if self.source not in ("simulate", "openneuro", "bids"):
+            return {}
+        return {subject: self.layout.runs(subject) for subject in self.subjects}
+
+    @cached_property
+    def runs(self) -> dict[str, list[dict[str, str]]]:
+        """From subject to its runs, each with session, task, run and stimulus_set; empty without raw data."""
+        return {subject: [run.names for run in runs] for subject, runs in self.raw_runs.items()}
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, ...], RawRun]:
+        return {(s, run.session, run.task, run.run): run for s, runs in self.raw_runs.items() for run in runs}
+
+    def raw_run(self, wildcards: Any) -> RawRun:
+        """Return the files of the run that wildcards name."""
+        return self._by_name[wildcards.subject, wildcards.session, wildcards.task, wildcards.run]
+
+    def bold_file(self, wildcards: Any) -> str:
+        """Return the raw BOLD of a run."""
+        return f"{self.bids_root}/{self.raw_run(wildcards).bold}"
+
+    def run_sidecars(self, wildcards: Any) -> list[str]:
+        """Return what the metadata of a run's BOLD are read from."""
+        return self._sidecars(self.raw_run(wildcards))
+
+    def _sidecars(self, run: RawRun) -> list[str]:
+        # The description marks the top of a dataset, up to which sidecars are inherited.
+        shared = [] if self.simulated else [DESCRIPTION]
+        return [f"{self.bids_root}/{path}" for path in (*shared, *run.sidecars)]
+
+    def raw_sidecars(self, wildcards: Any) -> list[str]:
+        """Return what the metadata of all BOLD files of a subject are read from."""
+        found = [path for run in self.raw_runs[wildcards.subject] for path in self._sidecars(run)]
+        return list(dict.fromkeys(found))
+
+    def raw_bold(self, wildcards: Any) -> list[str]:
+        """Return the raw BOLD files of a subject."""
+        return [f"{self.bids_root}/{run.bold}" for run in self.raw_runs[wildcards.subject]]
+
+    def events_files(self, wildcards: Any) -> list[str]:
+        """Return the events files of all runs of a subject."""
+        return [f"{self.bids_root}/{run.events}" for run in self.raw_runs[wildcards.subject]]
+
+    def t1w_file(self, wildcards: Any) -> str:
+        """Return a subject's T1-weighted image."""
+        return f"{self.bids_root}/{self.layout.t1w(wildcards.subject)}"
+
+    def inplane_images(self, wildcards: Any) -> list[str]:
+        """Return the in-plane image of the session of a subject's first run, where coregistration goes through it."""
+        if self.config["preprocess"]["coregister"].get("path", "inplane") != "inplane":
+            return []
+        session = self.raw_runs[wildcards.subject][0].session
+        return [f"{self.bids_root}/{self.layout.inplane(wildcards.subject, session)}"]
+
+    def reference_run(self, subject: str) -> dict[str, str | list[str]]:
+        """Return the files of a subject's first run, whose mean is the reference of the motion correction."""
+        run = self.raw_runs[subject][0]
+        return {"bold": f"{self.bids_root}/{run.bold}", "sidecar": self._sidecars(run)}
+
+    def raw_files(self, subject: str) -> list[str]:
+        """Return every raw file of a simulated subject."""
+        files = paradigm.bids_files(subject, self.config["acquire"]["simulate"])
+        return [f"{self.bids_root}/{file}" for file in files]
+
+    def dataset_files(self) -> list[str]:
+        """Return the files of the simulated raw dataset that belong to no subject."""
+        files = paradigm.dataset_files(self.config["acquire"]["simulate"])
+        return [f"{self.bids_root}/{file}" for file in files]
+
+    # Masks ------------------------------------------------------------------------------------------------------------
+
+    def area_masks(self, subject: str) -> dict[str, str]:
+        """Return the mask files of a subject's areas, and the area of each; empty for a study without."""
+        if not self.masks:
+            return {}
+        return {f"{self.bids_root}/{path}": area for path, area in self.layout.masks(subject).items()}
+
+    def mask_files(self, wildcards: Any) -> list[str]:
+        """Return the masks whose voxels are kept: those of the areas or, where there are none, that of the brain."""
+        found = list(self.area_masks(wildcards.subject))
+        return found or [f"{self.preprocessed}_space-T1w_desc-brain_mask.nii.gz".format(**self._names(wildcards))]
+
+    def grid_file(self, wildcards: Any) -> str:
+        """Return the image onto whose grid volumes are interpolated: a mask, or one that the workflow makes."""
+        if self.masks:
+            return self.mask_files(wildcards)[0]
+        return f"{self.preprocessed}_space-T1w_desc-grid_mask.nii.gz".format(**self._names(wildcards))
+
+    def mask_areas(self, wildcards: Any) -> dict[str, str]:
+        """Return the area of every mask, for masks whose names do not tell it; empty for the simulated subjects."""
+        return {} if self.simulated else self.area_masks(wildcards.subject)
+
+    def _names(self, wildcards: Any) -> dict[str, str]:
+        return {"dataset": self.dataset, "subject": wildcards.subject}
+
+    # Preprocessed -----------------------------------------------------------------------------------------------------
+
+    def run_path(self, suffix: str) -> str:
+        """Return the pattern of a preprocessed run's file, with the wildcards dataset, subject, session, task and run."""
+        name = f"sub-{{subject}}_ses-{{session}}_task-{{task}}_run-{{run}}_{suffix}"
+        return f"results/{{dataset}}/preprocess/sub-{{subject}}/ses-{{session}}/func/{name}"
+
+    def run_files(self, subject: str, suffix: str) -> list[str]:
+        """Return one preprocessed file of every run of a subject, in the order of `runs`."""
+        pattern = self.run_path(suffix)
+        return [pattern.format(dataset=self.dataset, subject=subject, **run) for run in self.runs[subject]]
+
+    def kept_bold(self, ending: str) -> list[str]:
+        """Return the pattern of a run's preprocessed BOLD, or none where only the areas' signals are kept."""
+        kept = self.config["preprocess"].get("keep_bold", False)
+        return [self.run_path(f"{BOLD}.{ending}")] if kept else []
