@@ -22,6 +22,69 @@ rule train_network:
         "../scripts/train_network.py"
 
 
+if any(entry["source"] == "registry" for entry in study.networks.values()):
+
+    rule convert_weights:
+        input:
+            source=study.weights_source,
+        output:
+            weights="resources/downloaded/weights/{entry}.safetensors",
+            about="resources/downloaded/weights/{entry}.json",
+        log:
+            "results/logs/convert_weights/{entry}.log",
+        benchmark:
+            "results/benchmarks/convert_weights/{entry}.tsv"
+        wildcard_constraints:
+            entry="[A-Za-z0-9_.-]+",
+        conda:
+            "../../envs/features.yaml"
+        threads: 2
+        resources:
+            mem_mb=6000,
+            runtime=60,
+        params:
+            settings=study.convert_settings,
+            code=code_digest("convert_weights"),
+            env=env_digest("features"),
+        message:
+            "weights {wildcards.entry} as safetensors"
+        script:
+            "../scripts/convert_weights.py"
+
+
+for network in study.networks:
+    for stimulus_set in study.imported_features(network):
+
+        # Features that somebody has published, one layer per job: the largest has 15 GB.
+        rule:
+            name:
+                f"import_features_{network}_{stimulus_set}".replace("-", "_")
+            input:
+                unpack(study.imported_inputs(network, stimulus_set)),
+            output:
+                features=f"results/{{dataset}}/features/{network}/{stimulus_set}/{{layer}}.h5",
+            log:
+                f"results/logs/import_features/{{dataset}}_{network}_{stimulus_set}_{{layer}}.log",
+            benchmark:
+                f"results/benchmarks/import_features/{{dataset}}_{network}_{stimulus_set}_{{layer}}.tsv"
+            wildcard_constraints:
+                layer="[a-z0-9_]+",
+            conda:
+                "../../envs/features.yaml"
+            threads: 1
+            resources:
+                mem_mb=2000,
+                runtime=240,
+            params:
+                settings=study.imported_settings(network, stimulus_set),
+                code=code_digest("import_features", also=[study.network_module(network)]),
+                env=env_digest("features"),
+            message:
+                f"published features of stimulus set {stimulus_set} in {network}, {{wildcards.layer}}"
+            script:
+                "../scripts/import_features.py"
+
+
 # One rule per network, because its layers are the outputs.
 for network in study.networks:
 
@@ -41,6 +104,8 @@ for network in study.networks:
             f"results/logs/extract_features/{{dataset}}_{network}_{{stimulus_set}}.log",
         benchmark:
             f"results/benchmarks/extract_features/{{dataset}}_{network}_{{stimulus_set}}.tsv"
+        wildcard_constraints:
+            stimulus_set="|".join(study.computed_features(network)) or "none",
         conda:
             "../../envs/features.yaml"
         threads: 2

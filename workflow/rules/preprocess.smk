@@ -27,6 +27,33 @@ if study.realigns:
         script:
             "../scripts/make_reference.py"
 
+    if not study.masks:
+
+        rule make_grid:
+            input:
+                reference=rules.make_reference.output.reference,
+                t1w=study.t1w_file,
+            output:
+                grid=f"{study.preprocessed}_space-T1w_desc-grid_mask.nii.gz",
+            log:
+                "results/logs/make_grid/{dataset}_sub-{subject}.log",
+            benchmark:
+                "results/benchmarks/make_grid/{dataset}_sub-{subject}.tsv"
+            conda:
+                "../../envs/preprocess.yaml"
+            threads: 1
+            resources:
+                mem_mb=2000,
+                runtime=10,
+            params:
+                settings=study.preprocess_settings("grid_voxel_size", "grid_margin"),
+                code=code_digest("make_grid"),
+                env=env_digest("preprocess"),
+            message:
+                "sub-{wildcards.subject}: grid in the space of the T1w image"
+            script:
+                "../scripts/make_grid.py"
+
     rule coregister:
         input:
             reference=rules.make_reference.output.reference,
@@ -86,7 +113,7 @@ if study.realigns:
             runtime=60,
             gpu=study.preprocess_gpu(),
         params:
-            settings=study.motion_settings(),
+            settings=study.run_motion_settings,
             code=code_digest("correct_motion", also=[f"fmri2image.preprocess.{study.engine}"]),
             env=env_digest(study.motion_environment),
         message:
@@ -178,7 +205,7 @@ if not study.realigns:
             mem_mb=4000,
             runtime=30,
         params:
-            settings=study.adopt_settings(),
+            settings=study.adopt_settings,
             code=code_digest("adopt_run"),
             env=env_digest("preprocess"),
         message:

@@ -1,10 +1,9 @@
 # Clean each run, one response per stimulus block: trials × voxels in BData layout.
-if study.simulated:
+if study.runs:
 
     rule build_samples:
         input:
             unpack(study.samples_inputs),
-            stimuli="results/{dataset}/stimuli/stimuli.tsv",
         output:
             samples="results/{dataset}/samples/sub-{subject}.h5",
             trials="results/{dataset}/samples/sub-{subject}_trials.tsv",
@@ -55,6 +54,63 @@ if study.simulated:
                 "sub-{wildcards.subject}: betas of modulators"
             script:
                 "../scripts/fit_modulators.py"
+
+elif study.source == "published":
+
+    rule import_samples:
+        input:
+            unpack(study.published_samples),
+        output:
+            samples="results/{dataset}/samples/sub-{subject}.h5",
+        log:
+            "results/logs/import_samples/{dataset}_sub-{subject}.log",
+        benchmark:
+            "results/benchmarks/import_samples/{dataset}_sub-{subject}.tsv"
+        conda:
+            "../../envs/samples.yaml"
+        threads: 1
+        resources:
+            mem_mb=8000,
+            runtime=60,
+        params:
+            settings=study.published_samples_settings,
+            code=code_digest("import_samples"),
+            env=env_digest("samples"),
+        message:
+            "sub-{wildcards.subject}: published responses"
+        script:
+            "../scripts/import_samples.py"
+
+elif study.source in ("vim1", "brains"):
+
+    # One rule per dataset, named after it, because its script reads its own files.
+    rule:
+        name:
+            f"import_{study.source}"
+        input:
+            study.restricted_files(),
+        output:
+            samples=expand("results/{{dataset}}/samples/sub-{subject}.h5", subject=study.subjects),
+            images=expand("results/{{dataset}}/stimuli/{stimulus_set}.h5", stimulus_set=study.stimulus_sets),
+            table="results/{dataset}/stimuli/stimuli.tsv",
+        log:
+            f"results/logs/import_{study.source}/{{dataset}}.log",
+        benchmark:
+            f"results/benchmarks/import_{study.source}/{{dataset}}.tsv"
+        conda:
+            "../../envs/samples.yaml"
+        threads: 1
+        resources:
+            mem_mb=8000,
+            runtime=60,
+        params:
+            settings=study.restricted_settings(),
+            code=code_digest(f"import_{study.source}"),
+            env=env_digest("samples"),
+        message:
+            f"samples and stimuli of {study.source}"
+        script:
+            f"../scripts/import_{study.source}.py"
 
 else:
 

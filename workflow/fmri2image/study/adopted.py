@@ -42,23 +42,23 @@ class AdoptedQuestions(DataQuestions):
         places = {"bids": self.bids_root, "tree": self.fmriprep_tree()}
         return {"fmriprep": own, **places, **timing, "runs": self.run_names(wildcards.subject)}
 
-    def adopt_settings(self) -> dict:
+    def adopt_settings(self, wildcards: Any) -> dict:
         """Return what taking over another program's runs needs to know."""
         settings = {**self.preprocess_settings("engine", "discard_seconds"), "simulated": self.simulated}
+        settings |= {"areas": self.mask_areas(wildcards)} if self.mask_areas(wildcards) else {}
         if self.engine == "fmriprep":
             return {**settings, "tree": self.fmriprep_tree()}
         return {**settings, "derivatives": self.config["preprocess"]["derivatives"]}
 
     def adopt_reference_settings(self, wildcards: Any) -> dict:
         """Return what taking over the reference needs to know: also which run is the first."""
-        return {**self.adopt_settings(), "run": self.run_names(wildcards.subject)[0]}
+        return {**self.adopt_settings(wildcards), "run": self.run_names(wildcards.subject)[0]}
 
     def adopted_run(self, wildcards: Any) -> str:
         """Return what another program's run is known by: fMRIPrep's record of the subject, or the run's BOLD file."""
         if self.engine == "fmriprep":
             return f"{self.preprocessed}_fmriprep.json".format(dataset=self.dataset, subject=wildcards.subject)
-        settings = derivatives_settings(self.config["preprocess"]["derivatives"])
-        return f"{settings.folder}/{settings.bold}".format(**dict(wildcards.items()))
+        return self.adopted_pattern().format(**dict(wildcards.items()))
 
     def adopted_reference(self, wildcards: Any) -> str:
         """Return what the first run of a subject is known by."""

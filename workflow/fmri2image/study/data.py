@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.study.paths import Paths
+from fmri2image.study.importing import ImportQuestions
 from fmri2image.study.raw import CONFOUNDS, SERIES, SUMMARY
 
 # The defaults of samples.settings.MotionLimit, which is too heavy to import here; a test holds them equal.
+SAMPLES_APART = ("masks", "unions", "modulators", "responsive", "published")
 MOTION_LIMIT = {"displacement": 0.5, "share": 0.25, "runs": "flag", "trials": "keep"}
 
 
-class DataQuestions(Paths):
+class DataQuestions(ImportQuestions):
     """Inputs and settings of the stages up to samples."""
 
     def stimuli_settings(self) -> dict:
@@ -44,6 +45,17 @@ class DataQuestions(Paths):
         """Return what correcting the motion of a run needs to know; the settings of other engines are not in it."""
         common = ("discard_seconds", "engine", "slice_timing", "slice_timing_reference", "reslice_order", "keep_bold")
         return {**self.preprocess_settings(*common, self.engine, "device"), "simulated": self.simulated}
+
+    def run_motion_settings(self, wildcards: Any) -> dict:
+        """Return what correcting the motion of a run needs to know, with the areas of masks whose names do not tell them."""
+        areas = self.mask_areas(wildcards)
+        return {**self.motion_settings(), **({"areas": areas} if areas else {})}
+
+    def run_plans(self, subject: str) -> list[dict[str, str]]:
+        """Return the runs of a subject, with their events file where its name is not ours."""
+        runs = self.raw_runs[subject]
+        place = {} if self.simulated else {"events": self.bids_root}
+        return [{**run.names, **{key: f"{root}/{run.events}" for key, root in place.items()}} for run in runs]
 
     @property
     def motion_environment(self) -> str:
@@ -108,16 +120,17 @@ class DataQuestions(Paths):
     def samples_settings(self, wildcards: Any) -> dict:
         """Return what building a subject's samples needs to know."""
         chapter = self.config["samples"]
-        cleaning = {key: value for key, value in chapter.items() if key not in ("masks", "unions", "modulators")}
+        cleaning = {key: value for key, value in chapter.items() if key not in SAMPLES_APART}
         timing = self.config["preprocess"]
         if timing.get("slice_timing") and "slice_timing_reference" in timing:
             cleaning.setdefault("volume_moment", timing["slice_timing_reference"])
         return {
             "cleaning": cleaning,
             "unions": chapter["unions"],
-            "runs": self.runs[wildcards.subject],
-            "tested": sorted({test["stimuli"] for test in self.tests.values()}),
+            "runs": self.run_plans(wildcards.subject),
+            "tested": sorted({self.tests[test]["stimuli"] for row in self.analyses for test in row["tests"]}),
             "simulated": self.simulated,
+            **({"responsive": chapter["responsive"]} if chapter.get("responsive") else {}),
         }
 
     def samples_inputs(self, wildcards: Any) -> dict:
@@ -127,6 +140,7 @@ class DataQuestions(Paths):
             "series": self.run_files(subject, f"{SERIES}.h5"),
             "confounds": self.motion_tables(wildcards),
             "events": self.events_files(wildcards),
+            "stimuli": f"{self.root}/stimuli/stimuli.tsv",
         }
 
     def reference_inputs(self, wildcards: Any) -> dict:

@@ -20,6 +20,8 @@ class DecodingQuestions(Paths):
         entry = self.networks[network]
         if entry["source"] == "shipped":
             return entry["weights"]
+        if entry["source"] == "registry":
+            return f"resources/downloaded/weights/{entry['entry']}.safetensors"
         return f"{self.root}/features/{network}/weights.safetensors"
 
     def training_settings(self, wildcards: Any) -> dict:

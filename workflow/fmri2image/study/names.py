@@ -6,6 +6,7 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
 from fmri2image.study.check import known_name
 from fmri2image.study.paths import Paths
+from fmri2image.study.raw import BRAIN
 
 
 class NameChecks(Paths):
@@ -20,8 +21,11 @@ class NameChecks(Paths):
         """
         if self.simulated and not {"simulate", "images"} <= set(self.config["acquire"]):
             raise ConfigError("config: acquire: source 'simulate' needs the keys 'simulate' and 'images'.")
-        if self.simulated and "preprocess" not in self.config:
+        if self.source in ("openneuro", "bids") and self.source not in self.config["acquire"]:
+            raise ConfigError(f"config: acquire: source '{self.source}' needs the key '{self.source}'.")
+        if self.source in ("simulate", "openneuro", "bids") and "preprocess" not in self.config:
             raise ConfigError("config: preprocess: raw data need this chapter.")
+        self._check_sources()
         counted = "natural_images" in self.config["acquire"].get("images", {})
         if self.simulated and "natural" in self.stimulus_sets and not counted:
             raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
@@ -70,15 +74,66 @@ class NameChecks(Paths):
         primary = self.config["report"]["primary"]
         known_name(primary["method"], self.methods, "report.primary.method", "reconstruct.methods")
         known_name(primary["roi"], self.rois, "report.primary.roi", "the areas of the analyses")
-        if "masks" in self.config["samples"]:
-            areas = list(self.config["samples"]["masks"])
-            for union, parts in self.config["samples"]["unions"].items():
-                for part in parts:
-                    known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
-                areas.append(union)
-            areas = [*self.config["samples"]["masks"], *self.config["samples"]["unions"]]
-            for roi in self.rois:
-                known_name(roi, areas, "analyses: rois", "samples.masks and samples.unions")
+        if self.raw_runs:
+            self._check_areas()
+
+    def _check_areas(self) -> None:
+        """Check that areas are made of others that exist, and that every analysis names one."""
+        chapter = self.config["samples"]
+        areas = list(self.masks) or [BRAIN]
+        responsive = chapter.get("responsive")
+        if responsive:
+            where = "samples.responsive"
+            known_name(responsive["stimulus_set"], self.stimulus_sets, f"{where}.stimulus_set", "stimulus_sets")
+            known_name(responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks")
+            tested = [name for name, test in self.tests.items() if test["stimuli"] == responsive["stimulus_set"]]
+            if tested:
+                raise ConfigError(
+                    f"config: {where}.stimulus_set: test '{tested[0]}' tests these stimuli, which must not choose voxels; "
+                    "name a set that only trains."
+                )
+        for union, parts in chapter["unions"].items():
+            for part in parts:
+                known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
+            areas.append(union)
+        areas += [responsive["name"]] if responsive else []
+        for roi in self.rois:
+            known_name(roi, areas, "analyses: rois", "samples.masks, samples.unions and samples.responsive")
+
+    def _check_sources(self) -> None:
+        """Check where pictures, samples, features and weights come from."""
+        chapter = self.config["acquire"]
+        for name, entry in chapter.get("stimuli", {}).items():
+            where = f"acquire.stimuli.{name}"
+            known_name(name, self.stimulus_sets, where, "stimulus_sets")
+            for key, needed in (("registry", "entry"), ("sets", "sets")):
+                if entry["from"] == key and needed not in entry:
+                    raise ConfigError(f"config: {where}: from '{key}' needs the key '{needed}'.")
+            for other in entry.get("sets", []):
+                known_name(other, self.stimulus_sets, f"{where}.sets", "stimulus_sets")
+        if self.source == "published" and not (
+            "published" in self.config["samples"] or any(d["decoder"] == "published" for d in self.decoders.values())
+        ):
+            raise ConfigError(
+                "config: acquire: source 'published' needs samples: published, or a decoder 'published'."
+            )
+        for name, entry in self.networks.items():
+            needed = {"shipped": "weights", "registry": "entry"}.get(entry["source"])
+            if needed and needed not in entry:
+                raise ConfigError(
+                    f"config: features.networks.{name}: source '{entry['source']}' needs the key '{needed}'."
+                )
+        for name, entry in self.decoders.items():
+            if entry["decoder"] == "published":
+                for test in [*entry["entries"], *entry.get("names", {})]:
+                    known_name(test, self.tests, f"decode.decoders.{name}.entries", "tests")
+        for row in self.analyses:
+            decoder = self.decoders.get(self.methods.get(row["method"], {}).get("decoder", ""), {})
+            if decoder.get("decoder") == "published":
+                for test in row["tests"]:
+                    known_name(test, decoder["entries"], f"analyses: {row['method']}", "that decoder's entries")
+                for roi in row["rois"]:
+                    known_name(roi, decoder["rois"], f"analyses: {row['method']}: rois", "that decoder's rois")
 
     def _check_paradigm(self, shown: Mapping[str, Mapping]) -> None:
         for name, part in shown.items():

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from fmri2image.study.raw import RawFiles
+from fmri2image.study.available import Available
 
 TRUE_FEATURES = "true-features"
 QUALITY = ("motion", "coregistration", "rois", "signal", "carpet")
 
 
-class Paths(RawFiles):
+class Paths(Available):
     """File names of one study.
 
     Parameters
@@ -21,11 +21,7 @@ class Paths(RawFiles):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
-        self.tests: dict[str, dict] = config["tests"]
-        self.networks: dict[str, dict] = config["features"]["networks"]
-        self.decoders: dict[str, dict] = config["decode"]["decoders"]
-        self.methods: dict[str, dict] = config["reconstruct"]["methods"]
-        self.analyses: list[dict] = config["analyses"]
+        self.analyses, self.skipped = self.feasible(config["analyses"])
         self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
     def scanned_sets(self) -> list[str]:
@@ -62,8 +58,9 @@ class Paths(RawFiles):
         rows = [row for row in self.analyses if row["method"] == method and test in row["tests"]]
         rois = dict.fromkeys(roi for row in rows for roi in row["rois"])
         found = [f"sub-{subject}_roi-{roi}" for roi in rois for subject in self.subjects]
-        ceiling = self.network_of(method) and any(row.get("ceiling", True) for row in rows)
-        return [*found, TRUE_FEATURES] if ceiling else found
+        network = self.network_of(method)
+        ceiling = network and any(row.get("ceiling", True) for row in rows)
+        return [*found, TRUE_FEATURES] if ceiling and self.featured(network, self.tests[test]["stimuli"]) else found
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
@@ -75,6 +72,7 @@ class Paths(RawFiles):
         own = [
             f"{self.root}/evaluate/images/{method}/{source}_{test}_{suffix}.tsv"
             for method, test in self.pairs
+            if self.scored(test)
             for source in self.sources(method, test)
         ]
         return [*own, *self.judge_files(suffix)]
@@ -85,7 +83,7 @@ class Paths(RawFiles):
             f"{self.root}/evaluate/judges/{judge}/{method}_{test}_{suffix}.tsv"
             for judge in self.judges
             for method, test in self.pairs
-            if "leave_out" not in self.tests[test] and method not in self.compared_only
+            if "leave_out" not in self.tests[test] and method not in self.compared_only and self.scored(test)
         ]
 
     def judge_weights(self, network: str) -> str:

@@ -22,7 +22,14 @@ class RawFiles:
     ----------
     config : dict
         Checked configuration.
+
+    Attributes
+    ----------
+    run_sets : list of str
+        Stimulus sets, as the manifest names those of runs (`fmri2image.study.available`).
     """
+
+    run_sets: list[str]
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
@@ -60,11 +67,6 @@ class RawFiles:
         if self.source not in ("openneuro", "bids"):
             return ()
         return read_manifest(self.config["acquire"][self.source]["manifest"])
-
-    @property
-    def run_sets(self) -> list[str]:
-        """Stimulus sets, as the manifest names those of runs."""
-        return self.config["acquire"].get("run_sets", self.stimulus_sets)
 
     @cached_property
     def layout(self) -> SimulatedLayout | ManifestLayout:

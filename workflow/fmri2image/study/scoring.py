@@ -1,6 +1,5 @@
 """What the rules of evaluate ask of a study."""
 
-from dataclasses import asdict
 from typing import Any
 
 from fmri2image.acquire.registry import registry_entry
@@ -59,7 +58,7 @@ class ScoringQuestions(DecodingQuestions):
     def behaviour_settings(self, wildcards: Any) -> dict:
         """Return what scoring the one-back task needs to know; ``paper`` is the one whose numbers stand beside ours."""
         return {
-            "runs": self.runs[wildcards.subject],
+            "runs": self.run_plans(wildcards.subject),
             "imagery_stimuli": self.config["samples"].get("imagery_stimuli"),
             "paper": "shen2019" if self.dataset == "ds001506" else None,
             "simulated": self.simulated,
@@ -122,7 +121,7 @@ class ScoringQuestions(DecodingQuestions):
     def fetch_settings(self, wildcards: Any) -> dict:
         """Return what fetching published weights needs to know: its row of the registry, and where archives are kept."""
         entry = registry_entry(wildcards.weights)
-        return {"entry": asdict(entry), "archives": "resources/downloaded/archives"}
+        return {"entry": entry.settings(), "archives": "resources/downloaded/archives"}
 
     def fetch_module(self, network: str) -> str:
         """Return the module that converts a network's published weights."""

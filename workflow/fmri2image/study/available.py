@@ -1,0 +1,138 @@
+"""What a study has of pictures and features, and which of its parts are left out because something is not to be had."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fmri2image.core.errors import ConfigError
+from fmri2image.study.raw import RawFiles
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A part of a study that is left out.
+
+    Parameters
+    ----------
+    what, reason : str
+        For people; both go to the terminal and to the first page.
+    """
+
+    what: str
+    reason: str
+
+
+class Available(RawFiles):
+    """The part of a study that knows what it has to work with."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self.tests: dict[str, dict] = config["tests"]
+        self.networks: dict[str, dict] = config["features"]["networks"]
+        self.decoders: dict[str, dict] = config["decode"]["decoders"]
+        self.methods: dict[str, dict] = config["reconstruct"]["methods"]
+
+    @property
+    def run_sets(self) -> list[str]:
+        """Stimulus sets, as the manifest names those of runs; without a word about it those that some analysis uses."""
+        given = self.config["acquire"].get("run_sets")
+        if given or self.simulated:
+            return given or self.stimulus_sets
+        used = {test for row in self.analyses for test in row["tests"]}
+        names = {name for test in used for name in self._sets_of_test(self.tests[test])}
+        responsive = self.config["samples"].get("responsive") or {}
+        modulators = self.config["samples"].get("modulators") or {}
+        names |= {part["stimulus_set"] for part in (responsive, modulators) if part}
+        return [name for name in self.stimulus_sets if name in names]
+
+    @staticmethod
+    def _sets_of_test(test: Mapping) -> set[str]:
+        return {test["stimuli"], test.get("training", test["stimuli"])}
+
+    @property
+    def external(self) -> bool:
+        """Whether stimuli come from somebody's files, so that pictures may be missing."""
+        return self.source in ("openneuro", "bids", "published")
+
+    def picture_source(self, stimulus_set: str) -> dict:
+        """Return where the pictures of a stimulus set are; empty where nobody has said."""
+        return self.config["acquire"].get("stimuli", {}).get(stimulus_set, {})
+
+    def pictured(self, stimulus_set: str) -> bool:
+        """Tell whether the study has the pictures of a stimulus set."""
+        if not self.external:
+            return True
+        chapter = self.picture_source(stimulus_set)
+        if not chapter or (chapter["from"] == "folder" and not chapter.get("folder")):
+            return False
+        return chapter["from"] != "sets" or all(self.pictured(name) for name in chapter["sets"])
+
+    def unpictured_reason(self, stimulus_set: str) -> str:
+        """Return why a stimulus set has no pictures."""
+        chapter = self.picture_source(stimulus_set)
+        if chapter.get("from") == "sets":
+            without = [name for name in chapter["sets"] if not self.pictured(name)]
+            return f"its pictures belong to the set {' and '.join(without)}, which has none"
+        ask = f"; ask for them at {chapter['ask']}" if chapter.get("ask") else ""
+        return f"its pictures are not public{ask}, and name their folder in acquire: stimuli: {stimulus_set}: folder"
+
+    def published_features(self, network: str) -> dict[str, str]:
+        """Return, per stimulus set, the entry of the registry or the path of features that somebody has published."""
+        return self.networks[network].get("published", {})
+
+    def featured(self, network: str, stimulus_set: str) -> bool:
+        """Tell whether the true features of a stimulus set can be had: computed from pictures, or published."""
+        return stimulus_set in self.published_features(network) or self.pictured(stimulus_set)
+
+    def scored(self, test: str) -> bool:
+        """Tell whether reconstructions of a test can be compared with pictures."""
+        return self.pictured(self.tests[test]["stimuli"])
+
+    def feasible(self, analyses: Sequence[Mapping]) -> tuple[list[dict], list[Skipped]]:
+        """Return the analyses that can be made of what there is, and what is left out.
+
+        Raises
+        ------
+        ConfigError
+            If nothing is left.
+        """
+        kept, skipped = [], []
+        for row in analyses:
+            tests = []
+            for test in row["tests"]:
+                reason = self._hindrance(row["method"], test)
+                if reason:
+                    skipped.append(Skipped(f"method {row['method']}, test {test}", reason))
+                else:
+                    tests.append(test)
+            if tests:
+                kept.append({**row, "tests": tests})
+        if not kept:
+            reasons = "; ".join(dict.fromkeys(one.reason for one in skipped))
+            raise ConfigError(f"config: analyses: none of them can be made: {reasons}.")
+        for test in dict.fromkeys(test for row in kept for test in row["tests"]):
+            stimuli = self.tests[test]["stimuli"]
+            if not self.pictured(stimuli):
+                reason = f"of the set {stimuli}: {self.unpictured_reason(stimuli)}"
+                skipped.append(Skipped(f"test {test}: comparison with pictures", reason))
+        return kept, list(dict.fromkeys(skipped))
+
+    def _hindrance(self, method: str, test: str) -> str:
+        """Return why a test cannot be made with a method; empty if it can."""
+        if test not in self.tests or method not in self.methods:
+            return ""  # a wrong name, which the checks of names report
+        entry, split = self.methods[method], self.tests[test]
+        decoder = self.decoders.get(entry.get("decoder", ""))
+        training = split.get("training", split["stimuli"])
+        if decoder is None:
+            if not self.pictured(training) and "decoder" not in entry:
+                return f"it learns from the pictures of the set {training}: {self.unpictured_reason(training)}"
+            return ""
+        if "leave_out" in split and not self.pictured(split["stimuli"]):
+            return f"its chance level needs pictures of the set {split['stimuli']}"
+        network = decoder["network"]
+        if decoder["decoder"] == "published" or network not in self.networks or self.featured(network, training):
+            return ""
+        return (
+            f"nobody has published features of the set {training} in {network}, and {self.unpictured_reason(training)}"
+        )

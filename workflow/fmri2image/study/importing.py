@@ -1,0 +1,151 @@
+"""What the rules ask that read what somebody else has published: stimuli, samples, features, decoded features, weights."""
+
+from pathlib import Path
+from typing import Any
+
+from fmri2image.acquire.registry import registry_entry
+from fmri2image.study.decoding import DecodingQuestions
+from fmri2image.study.fetching import FetchQuestions
+
+# Files of the restricted datasets, below the folder where the user keeps them.
+RESTRICTED = ("vim1", "brains")
+
+
+class ImportQuestions(FetchQuestions, DecodingQuestions):
+    """Inputs and settings of imports."""
+
+    # Stimuli ----------------------------------------------------------------------------------------------------------
+
+    def stimulus_inputs(self, wildcards: Any) -> dict[str, Any]:
+        """Return what tells the names of a stimulus set, and its pictures where they are downloaded."""
+        chapter = self.picture_source(wildcards.stimulus_set)
+        inputs: dict[str, Any] = {}
+        if self.runs:
+            inputs["events"] = list(self._events_of_set(wildcards.stimulus_set))
+        else:
+            inputs["samples"] = [f"{self.root}/samples/sub-{subject}.h5" for subject in self.subjects]
+        if chapter.get("from") == "registry":
+            inputs["archive"] = self.entry_file(chapter["entry"])
+        if chapter.get("from") == "bids" and self.collection:
+            inputs["folders"] = [f"{self.bids_root}/{folder}" for folder in self.stimulus_folders()]
+        if chapter.get("from") == "sets":
+            inputs["sets"] = [f"{self.root}/stimuli/{name}.h5" for name in chapter["sets"]]
+        return inputs
+
+    def _events_of_set(self, stimulus_set: str) -> dict[str, str]:
+        """Return the events files that name stimuli of a set, and the set of each run; all where events tell the set."""
+        runs = [run for runs in self.raw_runs.values() for run in runs]
+        own = stimulus_set in {run.stimulus_set for run in runs}
+        chosen = [run for run in runs if run.stimulus_set == stimulus_set or not own]
+        return {f"{self.bids_root}/{run.events}": run.stimulus_set for run in chosen}
+
+    def import_stimuli_settings(self, wildcards: Any) -> dict:
+        """Return what reading a stimulus set needs to know."""
+        name = wildcards.stimulus_set
+        chapter = dict(self.picture_source(name)) if self.pictured(name) else {}
+        return {
+            "stimulus_set": name,
+            "source": chapter,
+            "reason": "" if chapter else self.unpictured_reason(name),
+            "bids": self.bids_root if self.runs else "",
+            "run_sets": self._events_of_set(name) if self.runs else {},
+            "size": self.config["acquire"].get("image_size", 224),
+            "imagery_stimuli": self.config["samples"].get("imagery_stimuli"),
+            "leave_out": self.config["samples"].get("leave_out", []),
+        }
+
+    def restricted_files(self) -> list[str]:
+        """Return the folder of a restricted dataset."""
+        folder = self.config["acquire"].get("data") or f"resources/restricted/{self.source}"
+        return [folder] if Path(folder).is_dir() else []
+
+    def restricted_settings(self) -> dict:
+        """Return what reading a restricted dataset needs to know."""
+        chapter = self.config["acquire"]
+        settings = {"data": chapter.get("data") or f"resources/restricted/{self.source}", "subjects": self.subjects}
+        return {**settings, **({"split": chapter.get("split", "seeliger2018")} if self.source == "vim1" else {})}
+
+    # Features ---------------------------------------------------------------------------------------------------------
+
+    def imported_features(self, network: str) -> list[str]:
+        """Return the stimulus sets whose features in a network are taken from somebody's files."""
+        return [name for name in self.published_features(network) if name in self.stimulus_sets]
+
+    def computed_features(self, network: str) -> list[str]:
+        """Return the stimulus sets whose features in a network are computed from pictures."""
+        return [name for name in self.stimulus_sets if name not in self.imported_features(network)]
+
+    def imported_inputs(self, network: str, stimulus_set: str) -> dict[str, Any]:
+        """Return the inputs of published features: their file and the names of the stimuli."""
+        name = self.published_features(network)[stimulus_set]
+        return {
+            "archive": lambda wildcards: self.entry_file(name.format(layer=wildcards.layer)),
+            "stimuli": f"{self.root}/stimuli/{stimulus_set}.h5",
+        }
+
+    def imported_settings(self, network: str, stimulus_set: str) -> dict:
+        """Return what reading published features needs to know."""
+        return {
+            "network": {"name": self.networks[network]["network"]},
+            "stimulus_set": stimulus_set,
+            "entry": self.published_features(network)[stimulus_set],
+            "simulated": self.simulated,
+        }
+
+    # Decoded features -------------------------------------------------------------------------------------------------
+
+    def fitted_decoders(self) -> list[str]:
+        """Return the decoders that are fitted here."""
+        return [name for name, entry in self.decoders.items() if entry["decoder"] != "published"]
+
+    def published_decoders(self) -> list[str]:
+        """Return the decoders whose decoded features are taken from somebody's files."""
+        return [name for name, entry in self.decoders.items() if entry["decoder"] == "published"]
+
+    def published_decoded(self, decoder: str) -> dict[str, Any]:
+        """Return the inputs of published decoded features."""
+        entry = self.decoders[decoder]
+        sets = [self.tests[test]["stimuli"] for test in entry["entries"]]
+        inputs: dict[str, Any] = {
+            "archives": lambda wildcards: [
+                self.entry_file(name.format(subject=wildcards.subject, layer=wildcards.layer))
+                for name in entry["entries"].values()
+            ],
+            "stimuli": [f"{self.root}/stimuli/{name}.h5" for name in dict.fromkeys(sets)],
+        }
+        if "feature_std" in entry:
+            inputs["feature_std"] = self.entry_file(entry["feature_std"])
+        if "names" in entry:
+            inputs["names"] = list(entry["names"].values())
+        return inputs
+
+    def published_decoded_settings(self, decoder: str) -> Any:
+        """Return what reading published decoded features needs to know, as a function of the wildcards."""
+        entry = self.decoders[decoder]
+
+        def settings(wildcards: Any) -> dict:
+            return {
+                "network": {"name": self.networks[entry["network"]]["network"]},
+                "tests": {test: self.tests[test]["stimuli"] for test in entry["entries"]},
+                "archives": {
+                    test: self.entry_file(name.format(subject=wildcards.subject, layer=wildcards.layer))
+                    for test, name in entry["entries"].items()
+                },
+                "names": entry.get("names", {}),
+                "simulated": self.simulated,
+            }
+
+        return settings
+
+    # Weights ----------------------------------------------------------------------------------------------------------
+
+    def weights_source(self, wildcards: Any) -> str:
+        """Return the file that holds the weights of an entry of the registry."""
+        return self.entry_file(wildcards.entry)
+
+    def convert_settings(self, wildcards: Any) -> dict:
+        """Return what converting weights needs to know."""
+        network = next(entry for entry in self.networks.values() if entry.get("entry") == wildcards.entry)
+        entry = registry_entry(wildcards.entry)
+        about = {key: getattr(entry, key) for key in ("name", "member", "licence", "version", "source")}
+        return {"name": network["network"], "source": {**about, "urls": list(entry.urls)}}
