@@ -1,11 +1,11 @@
-# make demo | test | test-slow | miyawaki | lint | bench        (TORCH=cpu or TORCH=cuda chooses torch's build)
+# make demo | test | test-slow | miyawaki | new-study | lint | bench        (TORCH=cpu or TORCH=cuda chooses torch's build)
 PYTHON ?= python3
 TORCH ?=
 DATA ?=
 RUN := .venv/bin/python -m snakemake
 export PYTHONPATH := workflow
 
-.PHONY: demo miyawaki test test-slow lint format bench
+.PHONY: demo miyawaki new-study test test-slow lint format bench
 demo: .venv/ready
 	$(RUN) && $(RUN) --report results/report.zip --quiet && .venv/bin/python -m zipfile -e results/report.zip results/
 	.venv/bin/python -m fmri2image.report.headline --dataset phantom --method icnn --roi VC --report results/report/report.html
@@ -13,6 +13,10 @@ demo: .venv/ready
 miyawaki: .venv/ready
 	$(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') && $(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') --report results/report-miyawaki2008.zip --quiet && .venv/bin/python -m zipfile -e results/report-miyawaki2008.zip results/
 	.venv/bin/python -m fmri2image.report.headline --dataset miyawaki2008 --method pixels --roi V1 --report results/report-miyawaki2008/report.html
+
+# make new-study BIDS=/data/my-study NAME=my-study [MASKS=pattern] [STIMULI=folder] [SETS=pattern=set,…] [FORCE=1]: docs/own-data.md
+new-study: .venv/ready
+	@.venv/bin/python -m fmri2image.study.new_study "$(BIDS)" "$(NAME)" $(if $(MASKS),--masks '$(MASKS)') $(if $(STIMULI),--stimuli '$(STIMULI)') $(if $(SETS),--sets '$(SETS)') $(if $(FORCE),--force)
 
 test: .venv/ready
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile

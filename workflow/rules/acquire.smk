@@ -98,7 +98,6 @@ if study.collection:
                 f"results/logs/fetch_bids/{study.collection}_{name}.log",
             benchmark:
                 f"results/benchmarks/fetch_bids/{study.collection}_{name}.tsv"
-            retries: 1
             localrule: True
             conda:
                 "../../envs/acquire.yaml"
@@ -126,7 +125,6 @@ if study.collection:
                 f"results/logs/fetch_bids/{study.collection}_{folder.replace('/', '_')}.log",
             benchmark:
                 f"results/benchmarks/fetch_bids/{study.collection}_{folder.replace('/', '_')}.tsv"
-            retries: 1
             localrule: True
             conda:
                 "../../envs/acquire.yaml"
@@ -152,7 +150,6 @@ if study.collection:
             f"results/benchmarks/fetch_bids/{study.collection}/{{path}}.tsv"
         wildcard_constraints:
             path=r"(sub-|derivatives/).+\.nii(\.gz)?",
-        retries: 1
         localrule: True
         conda:
             "../../envs/acquire.yaml"
@@ -182,7 +179,6 @@ if study.external:
         wildcard_constraints:
             entry="[A-Za-z0-9_.-]+",
             file="[^/]+",
-        retries: 1
         localrule: True
         conda:
             "../../envs/acquire.yaml"

@@ -73,7 +73,7 @@ for network in study.networks:
                 "../../envs/features.yaml"
             threads: 1
             resources:
-                mem_mb=2000,
+                mem_mb=1500,
                 runtime=240,
             params:
                 settings=study.imported_settings(network, stimulus_set),

@@ -27,7 +27,7 @@ if study.realigns:
         script:
             "../scripts/make_reference.py"
 
-    if not study.masks:
+    if study.own_grid:
 
         rule make_grid:
             input:
@@ -91,7 +91,8 @@ if study.realigns:
             reference=rules.make_reference.output.reference,
             transform=rules.coregister.output.transform,
             brain_mask=rules.coregister.output.brain_mask,
-            masks=study.mask_files,
+            masks=study.given_masks,
+            grid=study.given_grid,
         output:
             series=study.run_path(f"{SERIES}.h5"),
             confounds=study.run_path(f"{CONFOUNDS}.tsv"),
@@ -157,7 +158,7 @@ if not study.realigns:
     rule adopt_reference:
         input:
             study.adopted_reference,
-            masks=study.mask_files,
+            masks=study.given_masks,
         output:
             reference=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
             brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
@@ -186,7 +187,7 @@ if not study.realigns:
             raw=study.bold_file,
             sidecar=study.run_sidecars,
             brain=rules.adopt_reference.output.brain,
-            masks=study.mask_files,
+            masks=study.given_masks,
         output:
             series=study.run_path(f"{SERIES}.h5"),
             confounds=study.run_path(f"{CONFOUNDS}.tsv"),
@@ -221,7 +222,9 @@ rule plot_preprocess:
         epi=f"{study.preprocessed}_space-T1w_boldref.nii.gz",
         brain=f"{study.preprocessed}_space-T1w_desc-brain_mask.nii.gz",
         t1w=study.t1w_file,
-        masks=study.mask_files,
+        masks=study.given_masks,
+        grid=study.given_grid,
+        samples=study.drawn_samples(),
     output:
         motion=report(
             "results/{dataset}/figures/sub-{subject}_quality_motion.png",
@@ -266,7 +269,7 @@ rule plot_preprocess:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=study.quality_settings(),
+        settings=study.quality_settings,
         code=code_digest("plot_preprocess"),
         env=env_digest("preprocess"),
     message:

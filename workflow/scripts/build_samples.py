@@ -1,14 +1,12 @@
 """Clean every run of a subject and take its responses: trials × voxels, and what became of every trial and run."""
 
-from pathlib import Path
-
 from fmri2image.core.job import job
 from fmri2image.core.samples import write_bdata
 from fmri2image.core.tables import read_table, write_table
 from fmri2image.samples.build import build_samples
 from fmri2image.samples.exclude import TRIAL_COLUMNS
-from fmri2image.samples.runs import RUN_COLUMNS, Run
-from fmri2image.samples.settings import SampleSettings
+from fmri2image.samples.runs import RUN_COLUMNS, planned_runs
+from fmri2image.samples.settings import ResponsiveSettings, SampleSettings
 from fmri2image.samples.stimuli import check_stimuli
 
 
@@ -24,14 +22,11 @@ def main(
     settings: dict,
 ) -> None:
     """Write the samples of one subject in BData layout, and the tables of its trials and runs."""
-    found = []
-    for plan in settings["runs"]:
-        name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
-        files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
-        found.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"]), plan["task"]))
+    found = planned_runs(settings["runs"], series, confounds, events)
     simulated, tested = settings["simulated"], settings.get("tested", ())
     cleaning = SampleSettings(**settings["cleaning"])
-    built = build_samples(found, settings["unions"], subject, simulated, cleaning, tested)
+    responsive = ResponsiveSettings.of(settings.get("responsive"))
+    built = build_samples(found, settings["unions"], subject, simulated, cleaning, tested, responsive)
     files = {(run.session, run.run): run.events for run in found}
     check_stimuli(built.samples.trials, files, read_table(stimuli), stimuli)
     write_table(trials, built.trials, TRIAL_COLUMNS, subject=subject, simulated=simulated)

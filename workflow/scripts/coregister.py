@@ -1,4 +1,4 @@
-"""Coregister the reference volume and the T1w image, check the result, and bring both to the grid of the masks."""
+"""Coregister the reference volume and the T1w image, check the result, and bring both to the subject's grid."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from fmri2image.core.files import replacing
 from fmri2image.core.job import job
 from fmri2image.preprocess.brain import carried
 from fmri2image.preprocess.coregister import CoregisterSettings, coregister, describe
+from fmri2image.preprocess.grid import GRID_NAME, check_inside
 from fmri2image.preprocess.images import open_image, read_image, write_image, write_sidecar
 from fmri2image.preprocess.reslice import reslice
 
@@ -20,6 +21,9 @@ def main(inputs: dict[str, str], outputs: dict[str, str], settings: dict) -> Non
     result = coregister(epi, t1w, inplane, options)
     grid = open_image(inputs["grid"])
     resliced, _ = reslice(epi[0][None], epi[1], result.matrix[None], grid.shape[:3], grid.affine)
+    if inputs["grid"].endswith(GRID_NAME):  # made for this subject; masks of areas may leave out parts of the brain
+        to_grid = np.linalg.inv(result.matrix @ grid.affine) @ epi[1]
+        check_inside(result.epi_brain, to_grid, grid.shape, inputs["grid"])
     brain = carried(result.epi_brain, np.linalg.inv(epi[1]) @ result.matrix @ grid.affine, grid.shape[:3])
     write_image(outputs["reference_t1w"], resliced[0], grid.affine)
     write_image(outputs["brain_mask"], brain, grid.affine)

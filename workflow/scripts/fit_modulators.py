@@ -1,12 +1,10 @@
 """Fit images and their values, such as latent variables, to all runs of a stimulus set: regressors × voxels."""
 
-from pathlib import Path
-
 from fmri2image.core.job import job
 from fmri2image.core.samples import write_bdata
 from fmri2image.samples.modulator_runs import fit_modulators
 from fmri2image.samples.modulators import ModulatorSettings, read_values
-from fmri2image.samples.runs import Run
+from fmri2image.samples.runs import planned_runs
 from fmri2image.samples.settings import SampleSettings
 
 
@@ -14,13 +12,8 @@ def main(
     subject: str, series: list[str], confounds: list[str], events: list[str], values: str, output: str, settings: dict
 ) -> None:
     """Write the betas of one subject in BData layout, rows named by modulator."""
-    runs = []
-    for plan in settings["runs"]:
-        name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
-        files = [next(path for path in paths if name in path) for paths in (series, confounds, events)]
-        runs.append(Run(*map(Path, files), plan["stimulus_set"], plan["session"], int(plan["run"]), plan["task"]))
     samples = fit_modulators(
-        runs,
+        planned_runs(settings["runs"], series, confounds, events),
         read_values(values),
         settings["unions"],
         subject,

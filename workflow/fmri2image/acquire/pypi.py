@@ -5,28 +5,24 @@ the file is checked against a known checksum, and nothing of it is run. Mirrors,
 certificates are those of pip's configuration.
 """
 
-import base64
-import errno
-import hashlib
 import http.client
-import importlib.util
 import json
 import logging
 import os
 import re
-import ssl
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from ast import literal_eval
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
+from fmri2image.acquire.http_open import Access, open_url, reason, with_secrets, without_secrets
+from fmri2image.acquire.http_resume import Expected, receive
+from fmri2image.acquire.http_retry import FetchSettings, Patience
+from fmri2image.acquire.partial import Partial, digests_of
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
 
@@ -37,8 +33,6 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+ht
 ATTEMPTS = 3
 PAUSE = 2.0  # seconds before the second attempt, doubled before the third
 SILENCE = 30.0  # seconds without a byte before an attempt is given up
-BLOCK = 1 << 18
-LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)  # faults of this machine's disk
 OPTIONS = ("index-url", "extra-index-url", "find-links", "no-index", "cert", "proxy")
 
 
@@ -110,15 +104,15 @@ def fetch(
         If the disk refuses it.
     """
     target = Path(target)
-    if target.is_file() and _sha256(target) == sha256:
+    if target.is_file() and digests_of(target, ("sha256",))["sha256"] == sha256:
         log.info("%s is already there", target)
         return target
     index = index or configured_index()
     reasons = []
-    for where, read in _places(package, file, index):
+    for where, find in _places(package, file, index):
         try:
             with replacing(target) as partial:
-                found = _patiently(lambda read=read, partial=partial: read(partial), where)
+                found = _download(_patiently(find, where), partial, target, index, sha256)
                 if found != sha256:
                     raise DataError(
                         f"{file} from {where} has the SHA-256 {found} and not {sha256}, which the registry expects; "
@@ -127,7 +121,7 @@ def fetch(
             log.info("%s fetched, SHA-256 as expected", file)
             return target
         except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
-            reasons.append(f"{where}: {_reason(error)}")
+            reasons.append(f"{where}: {reason(error)}")
     raise DataError(
         f"{file} of the package {package} {version} could not be fetched ({'; '.join(reasons) or 'pip has no index'}); "
         "connect this machine to the internet, or put that file into a folder and name the folder in PIP_FIND_LINKS"
@@ -135,38 +129,27 @@ def fetch(
     )
 
 
-def _places(package: str, file: str, index: Index) -> Iterator[tuple[str, Callable[[Path], str]]]:
+def _places(package: str, file: str, index: Index) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield places to look at, each with a function that returns the file's address there."""
     for folder in index.folders:
         if (folder / file).is_file():
-            url = (folder / file).resolve().as_uri()
-            yield str(folder), lambda partial, url=url: _download(url, partial, index)
+            yield str(folder), (folder / file).resolve().as_uri
     for base in index.urls:
-        yield (
-            without_secrets(base),
-            lambda partial, base=base: _download(_find(base, package, file, index), partial, index),
-        )
+        yield without_secrets(base), lambda base=base: _find(base, package, file, index)
 
 
-def _patiently(work: Callable[[], str], where: str) -> str:
-    """Try again after faults that may pass; a file that is not there stays away."""
-    for attempt in range(1, ATTEMPTS + 1):
+def _settings() -> FetchSettings:
+    return FetchSettings(attempts=ATTEMPTS, pause=PAUSE, silence=SILENCE)
+
+
+def _patiently(find: Callable[[], str], where: str) -> str:
+    """Look again after faults that may pass; a file that is not there stays away."""
+    patience = Patience(_settings(), where)
+    while True:
         try:
-            return work()
+            return find()
         except (OSError, http.client.HTTPException) as error:
-            if attempt == ATTEMPTS or not _may_pass(error):
-                raise
-            log.info("attempt %d of %d, %s: %s", attempt, ATTEMPTS, where, _reason(error))
-            time.sleep(PAUSE * 2 ** (attempt - 1))
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code >= 500 or error.code == 429
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    return not isinstance(cause, FileNotFoundError | ssl.SSLCertVerificationError) and (
-        getattr(cause, "errno", None) not in LOCAL
-    )
+            patience.failed(error)
 
 
 def _find(base: str, package: str, file: str, index: Index) -> str:
@@ -174,9 +157,9 @@ def _find(base: str, package: str, file: str, index: Index) -> str:
     page = f"{base}/{re.sub(r'[-_.]+', '-', package).lower()}/"
     if page.startswith("file:"):
         page += "index.html"
-    with _open(page, index, {"Accept": ACCEPT}) as answer:
+    with open_url(page, {"Accept": ACCEPT}, _access(index)) as answer:
         text, kind = answer.read().decode("utf-8"), answer.headers.get("Content-Type", "")
-        page = _with_secrets(answer.geturl(), base)
+        page = with_secrets(answer.geturl(), base)
     if "json" in kind:
         links = {entry["filename"]: entry["url"] for entry in json.loads(text)["files"]}
     else:
@@ -185,7 +168,7 @@ def _find(base: str, package: str, file: str, index: Index) -> str:
         links = parser.links
     if file not in links:
         raise LookupError(f"the index does not list {file}")
-    return _with_secrets(urllib.parse.urljoin(page, links[file]).partition("#")[0], base)
+    return with_secrets(urllib.parse.urljoin(page, links[file]).partition("#")[0], base)
 
 
 class _Links(HTMLParser):
@@ -203,43 +186,22 @@ class _Links(HTMLParser):
             self.links[urllib.parse.unquote(path.rsplit("/", 1)[-1])] = address
 
 
-def _download(url: str, partial: Path, index: Index) -> str:
-    """Write what an address gives to a file and return its checksum; progress goes to the log."""
-    digest, done, shown = hashlib.sha256(), 0, time.monotonic()
-    with _open(url, index) as answer, partial.open("wb") as out:
-        total = int(answer.headers.get("Content-Length") or 0)
-        log.info("fetching %s (%.1f MB)", without_secrets(url), total / 1e6)
-        while block := answer.read(BLOCK):
-            out.write(block)
-            digest.update(block)
-            done += len(block)
-            if time.monotonic() - shown > 2:
-                log.info("%.1f of %.1f MB", done / 1e6, total / 1e6)
-                shown = time.monotonic()
-    if done < total:
-        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
-    return digest.hexdigest()
+def _download(url: str, path: Path, target: Path, index: Index, sha256: str) -> str:
+    """Write what an address gives to a file and return its checksum."""
+    partial = Partial(path, target, ("sha256",))
+    try:
+        receive(url, partial, Expected(checksum=True), _settings(), _access(index))
+        if partial.resumed and partial.digests["sha256"] != sha256:
+            partial.discard()
+            receive(url, partial, Expected(checksum=True), _settings(), _access(index))
+        return partial.digests["sha256"]
+    finally:
+        partial.close()
+        partial.forget_note()
 
 
-def _open(url: str, index: Index, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
-    parts = urllib.parse.urlsplit(url)
-    request = urllib.request.Request(without_secrets(url), headers={"User-Agent": "fmri2image", **(headers or {})})
-    if parts.username:  # urllib does not take a name and password out of an address; a redirect must not carry them on
-        secret = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        request.add_unredirected_header("Authorization", "Basic " + base64.b64encode(secret.encode()).decode())
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=_certificates(index.cert))]
-    if index.proxy:
-        handlers.append(urllib.request.ProxyHandler({"http": index.proxy, "https": index.proxy}))
-    return urllib.request.build_opener(*handlers).open(request, timeout=SILENCE)
-
-
-def _certificates(cert: str | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=cert)
-    if cert is None and importlib.util.find_spec("certifi"):  # Python of python.org on macOS brings none of its own
-        import certifi
-
-        context.load_verify_locations(certifi.where())
-    return context
+def _access(index: Index) -> Access:
+    return Access(index.cert, index.proxy, SILENCE)
 
 
 def _pip_options() -> dict[str, str]:
@@ -257,27 +219,3 @@ def _pip_options() -> dict[str, str]:
         if value:
             found[option] = value
     return {option: value for option, value in found.items() if option in OPTIONS and value.strip()}
-
-
-def without_secrets(url: str) -> str:
-    """Return an address without the name and password that it may hold, for logs and messages."""
-    parts = urllib.parse.urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _with_secrets(url: str, base: str) -> str:
-    """Return an address with the name and password of the index, if it is on the same host."""
-    ours, theirs = urllib.parse.urlsplit(base), urllib.parse.urlsplit(without_secrets(url))
-    same = (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc.rpartition("@")[2])
-    return theirs._replace(netloc=ours.netloc if same else theirs.netloc).geturl()
-
-
-def _reason(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    code = f"HTTP {error.code} " if isinstance(error, urllib.error.HTTPError) else ""
-    return " ".join(f"{code}{reason}".split()) or type(error).__name__
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ NaN where a column has no value), ``/vmap/<key>/<number>`` = text label, ``/head
 one design column per trial variable.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from fmri2image.core.arrays import open_h5, shorten
+from fmri2image.core.arrays import shorten
+from fmri2image.core.bdata import VOXEL_KEY, open_bdata
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
 
-VOXEL_KEY = "VoxelData"
+ROWS_AT_ONCE = 256
 
 
 @dataclass
@@ -67,6 +67,12 @@ class Samples:
             data, table = data[trials], table[trials].reset_index(drop=True)
         return Samples(data, table, voxels, dict(self.attributes))
 
+    def keep(self, seen: np.ndarray) -> "Samples":
+        """Return the voxels of a boolean mask (n_voxels,), without areas that none of them belongs to."""
+        voxels = self.voxels[seen].reset_index(drop=True)
+        empty = [f"ROI_{name}" for name in self.rois if not (voxels[f"ROI_{name}"] == 1).any()]
+        return Samples(self.data[:, seen], self.trials, voxels.drop(columns=empty), dict(self.attributes))
+
     def average(self, by: str = "stimulus") -> "Samples":
         """Average the trials that share a value of the column `by`; the order is that of first appearance."""
         groups = pd.factorize(self.trials[by])
@@ -112,7 +118,10 @@ def write_bdata(path: str | Path, samples: Samples) -> None:
         add(str(name), f"Trial table: {name}", np.nan, np.where(np.arange(n_design) == column, 1, np.nan))
     text = h5py.string_dtype()
     with replacing(path) as partial, h5py.File(partial, "w") as file:
-        file.create_dataset("dataset", data=np.hstack([samples.data.astype(np.float64), design]))
+        dataset = file.create_dataset("dataset", (len(trials), n_voxels + n_design), dtype=np.float64)
+        for start in range(0, len(trials), ROWS_AT_ONCE):  # samples can be large, and float64 is twice as large
+            part = slice(start, start + ROWS_AT_ONCE)
+            dataset[part] = np.hstack([samples.data[part], design[part]])
         file.create_dataset("metadata/key", data=np.array(keys, dtype=text))
         file.create_dataset("metadata/description", data=np.array(descriptions, dtype=text))
         file.create_dataset("metadata/value", data=np.array(rows))
@@ -127,47 +136,16 @@ def read_bdata(path: str | Path) -> Samples:
     """Read samples from a BData file, ours or the lab's (legacy names ``dataSet`` and ``metaData`` too).
 
     Voxel columns are those with ``VoxelData`` = 1 or, without that key, those that belong to any ``ROI_`` key. Design
-    columns become the trial table, with labels in place of numbers where the file has a value map.
+    columns become the trial table, with labels in place of numbers where the file has a value map. The lab's published
+    files need more, see `fmri2image.samples.published`.
     """
-    with open_h5(path) as file:
-        data = file["dataset" if "dataset" in file else "dataSet"][:]
-        metadata = file["metadata" if "metadata" in file else "metaData"]
-        keys = [_text(key) for key in metadata["key"][:].ravel()]
-        values = metadata["value"][:]
-        if values.shape != (len(keys), data.shape[1]):
-            raise DataError(f"{path}: metadata of shape {values.shape} does not fit {len(keys)} keys.")
-        maps = _value_maps(file.get("vmap", {}))
-        header = {name: _text(np.ravel(item[()])[0]) for name, item in file.get("header", {}).items()}
-    meta: Mapping[str, np.ndarray] = dict(zip(keys, values, strict=True))
-    if VOXEL_KEY in meta:
-        is_voxel = meta[VOXEL_KEY] == 1
-    else:
-        is_voxel = np.any([row == 1 for key, row in meta.items() if key.startswith("ROI_")], axis=0)
-    voxels, trials = {}, {}
-    for key, row in meta.items():
-        if key == VOXEL_KEY:
-            continue
-        design = np.flatnonzero((row == 1) & ~is_voxel)
-        if len(design) and not np.any(np.isfinite(row[is_voxel]) & (row[is_voxel] != 0)):
-            column = data[:, design[0]]
-            labels = maps.get(key)
-            trials[key] = [labels.get(_number(v), _number(v)) for v in column] if labels else column
-        else:
-            voxels[key] = np.nan_to_num(row[is_voxel]) if key.startswith("ROI_") else row[is_voxel]
-    return Samples(data[:, is_voxel].astype(np.float32), pd.DataFrame(trials), pd.DataFrame(voxels), header)
-
-
-def _value_maps(group: Mapping) -> dict[str, dict[str, str]]:
-    return {
-        key: {_number(number): _text(np.ravel(label[()])[0]) for number, label in labels.items()}
-        for key, labels in group.items()
-    }
-
-
-def _number(value: object) -> str:
-    number = float(value)
-    return str(int(number)) if number.is_integer() else str(number)
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    with open_bdata(path) as file:
+        trials = {}
+        for key, columns in file.design().items():
+            labels = file.labels(key, columns[0])
+            trials[key] = file.column(columns[0]) if labels is None else labels
+        voxels = {
+            key: np.nan_to_num(values) if key.startswith("ROI_") else values for key, values in file.of_voxels().items()
+        }
+        data = file.read(file.is_voxel)
+        return Samples(data, pd.DataFrame(trials), pd.DataFrame(voxels), dict(file.header))

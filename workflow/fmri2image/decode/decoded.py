@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from fmri2image.core.arrays import LabelledArray, read_array
-from fmri2image.core.errors import LabelMismatchError
-from fmri2image.decode.norm import REFERENCES, SIZES, correct, factors, needs_centre
+from fmri2image.core.errors import ConfigError, LabelMismatchError
+from fmri2image.decode.norm import KINDS, REFERENCES, SIZES, correct, factors, needs_centre, possible
 
 
 class DecodedFeatures:
@@ -26,6 +26,8 @@ class DecodedFeatures:
     ------
     LabelMismatchError
         If the layers do not hold the same rows.
+    ConfigError
+        If the correction needs a size or a training mean that published decoded features came without.
     """
 
     def __init__(self, paths: Mapping[str, str | Path], test: str, *, correction: str) -> None:
@@ -67,9 +69,14 @@ class DecodedFeatures:
         sizes = read_array(path, f"{self.test}_sizes")
         reference = read_array(path, f"{self.test}_reference", sizes.rows)
         columns = dict(zip(SIZES, sizes.values.T, strict=True))
-        return LabelledArray(
-            factors(self.correction, columns, dict(zip(REFERENCES, reference.values.T, strict=True))), sizes.rows
-        )
+        true = dict(zip(REFERENCES, reference.values.T, strict=True))
+        works = possible(columns, true)
+        if self.correction in KINDS and self.correction not in works:
+            raise ConfigError(
+                f"norm_correction '{self.correction}' needs sizes or training means of true features that {path} came "
+                f"without; what is known allows {', '.join(works)}."
+            )
+        return LabelledArray(factors(self.correction, columns, true), sizes.rows)
 
 
 class FeaturesInMemory:

@@ -39,6 +39,23 @@ KINDS = ("none", "norm", "norm_layer", "channel_sd", "grand_mean_sd", "train_mea
 TRANSDUCTIVE = ("norm_layer",)
 SIZES = ("norm", "channel_sd", "mean", "residual_sd", "residual_mean")
 REFERENCES = ("norm", "channel_sd")
+# What of SIZES and REFERENCES each kind takes; decoded features that somebody has published may come without some.
+NEEDED_SIZES = {
+    "none": (),
+    "norm": ("norm",),
+    "norm_layer": ("norm",),
+    "channel_sd": ("channel_sd",),
+    "grand_mean_sd": ("channel_sd", "mean"),
+    "train_mean_sd": ("residual_sd", "residual_mean"),
+}
+NEEDED_REFERENCES = {
+    "none": (),
+    "norm": ("norm",),
+    "norm_layer": ("norm",),
+    "channel_sd": ("channel_sd",),
+    "grand_mean_sd": ("channel_sd",),
+    "train_mean_sd": ("channel_sd",),
+}
 
 
 class RowSizes:
@@ -96,6 +113,16 @@ def size_table(plain: RowSizes, residual: RowSizes) -> dict[str, np.ndarray]:
     """Return the sizes in `SIZES`, arrays (n_rows,), of decoded rows and of the rows minus the training mean."""
     values = (plain.norm, plain.channel_sd, plain.mean, residual.channel_sd, residual.mean)
     return dict(zip(SIZES, values, strict=True))
+
+
+def possible(sizes: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the kinds whose sizes and references, columns as `factors` takes them, are all known (not NaN)."""
+    return [
+        kind
+        for kind in KINDS
+        if all(np.isfinite(sizes[name]).all() for name in NEEDED_SIZES[kind])
+        and all(np.isfinite(reference[name]).all() for name in NEEDED_REFERENCES[kind])
+    ]
 
 
 def factors(kind: str, sizes: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> np.ndarray:

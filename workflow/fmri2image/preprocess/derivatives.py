@@ -23,6 +23,8 @@ PRESETS = {
         "software": "SPM",
     }
 }
+# Entities that tell apart raw runs, beside `PLACES`.
+OTHER_RUNS = ("acq", "ce", "rec", "dir")
 # Entities that tell apart versions of the same run; fMRIPrep's output for us has none of them.
 OTHER_VERSIONS = ("echo", "part", "res", "hemi", "den", "cohort")
 
@@ -127,8 +129,28 @@ def derivative_run(settings: DerivativesSettings, run: Mapping[str, str]) -> Run
     return RunFiles(n_discarded=settings.discarded_volumes, generated_by=made, **paths)
 
 
+def raw_names(path: str | Path) -> dict:
+    """Return what the name of a raw BOLD file says of its run, as `find_run` takes it.
+
+    Returns
+    -------
+    names : dict
+        ``subject``, ``session``, ``task``, ``run`` and ``other``, a mapping of `OTHER_RUNS`; None where the name has no
+        such entity.
+    """
+    given = _entities(Path(path).name)[0]
+    places = {place: given.get(key) for place, key in zip(PLACES, ("sub", "ses", "task", "run"), strict=True)}
+    return {**places, "other": {key: given.get(key) for key in OTHER_RUNS}}
+
+
 def find_run(
-    tree: str | Path, subject: str, session: str | None, task: str, run: str | None, generated_by: Mapping | None = None
+    tree: str | Path,
+    subject: str,
+    session: str | None,
+    task: str,
+    run: str | None,
+    generated_by: Mapping | None = None,
+    other: Mapping[str, str | None] | None = None,
 ) -> RunFiles:
     """Find fMRIPrep's files of a run in T1w space.
 
@@ -145,13 +167,15 @@ def find_run(
         None where the raw names have no such entity.
     generated_by : mapping, optional
         `fmriprep_version` of the tree.
+    other : mapping, optional
+        `OTHER_RUNS` of the raw name; not compared if it is not given.
 
     Raises
     ------
     DataError
         If BOLD or confounds are missing, or two files fit.
     """
-    wanted = {"sub": subject, "ses": session, "task": task, "run": run}
+    wanted = {"sub": subject, "ses": session, "task": task, "run": run, **(other or {})}
     name = "_".join(f"{key}-{value}" for key, value in wanted.items() if value is not None)
     folders = [
         Path(tree) / part / f"sub-{subject}" / (f"ses-{session}" if session else "") for part in ("", "fmriprep")

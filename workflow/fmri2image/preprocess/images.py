@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ from nibabel.filebasedimages import ImageFileError
 
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
+
+log = logging.getLogger("fmri2image")
 
 DISCARDED = "NumberOfVolumesDiscardedByUser"
 
@@ -28,7 +31,8 @@ def read_sidecar(path: str | Path) -> dict:
     """Return the metadata of an image or table: its JSON sidecar and, in a BIDS dataset, those that it inherits.
 
     A JSON file of a folder above applies if it has the same suffix and no entity that the image lacks; what is nearer to
-    the image wins (BIDS, "The Inheritance Principle").
+    the image wins (BIDS, "The Inheritance Principle"). The dataset begins at the folder with dataset_description.json or,
+    where that is missing, at the one that holds the subject's.
 
     Raises
     ------
@@ -55,6 +59,7 @@ def _applicable_sidecars(path: Path) -> list[Path]:
     *entities, suffix = own.stem.split("_")
     parents = list(path.absolute().parents)
     roots = [level for level, folder in enumerate(parents) if (folder / "dataset_description.json").is_file()]
+    roots = roots or [level + 1 for level, folder in enumerate(parents[:-1]) if folder.name == entities[0]][-1:]
     found = [own] if own.is_file() else []
     for folder in parents[: roots[0] + 1] if roots else []:
         for other in sorted(folder.glob(f"*{suffix}.json"), key=lambda file: -len(file.stem.split("_"))):
@@ -140,16 +145,26 @@ def repetition_time(path: str | Path) -> float:
     image = open_image(path)
     _check_bold(image, path, 0)
     value = read_sidecar(path).get("RepetitionTime")
-    if not isinstance(value, int | float) or value <= 0:
-        raise DataError(f"{sidecar_path(path)} gives no RepetitionTime; add it in seconds.")
-    header = image.header
-    in_header = float(header["pixdim"][4]) * {"msec": 1e-3, "usec": 1e-6}.get(header.get_xyzt_units()[1], 1.0)
-    if in_header > 0 and abs(in_header - value) > 1e-3:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        read = " and ".join(str(sidecar) for sidecar in _applicable_sidecars(Path(path)))
+        raise DataError(f"{read} gives no RepetitionTime for {Path(path).name}; add it in seconds.")
+    in_header = header_time(image)
+    if in_header is not None and abs(in_header - 1000 * value) < 1:
+        log.warning("%s gives its repetition time in milliseconds, %g, and calls them seconds", path, in_header)
+    elif in_header is not None and abs(in_header - value) > 1e-3:
         raise DataError(
             f"{path} has a repetition time of {in_header:g} s in its header and {value:g} s in its sidecar; "
             "correct one."
         )
     return float(value)
+
+
+def header_time(image: nibabel.Nifti1Image) -> float | None:
+    """Return the repetition time in the header of an opened image, in seconds; None where nobody wrote one."""
+    value, unit = float(image.header["pixdim"][4]), image.header.get_xyzt_units()[1]
+    if not value > 0 or (unit == "unknown" and value == 1):
+        return None
+    return value * {"msec": 1e-3, "usec": 1e-6}.get(unit, 1.0)
 
 
 def write_image(path: str | Path, values: np.ndarray, affine: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from fmri2image.preprocess.images import (
     same_grid,
     write_bold,
 )
-from fmri2image.preprocess.masks import RoiMasks, read_masks
+from fmri2image.preprocess.masks import Content, RoiMasks, in_named_areas, read_masks
 from fmri2image.preprocess.motion import MotionFit
 from fmri2image.preprocess.reslice import reslice_voxels
 from fmri2image.preprocess.slice_timing import SliceTimes, check_moment, correct_volumes, correct_voxels, slice_times
@@ -98,19 +98,21 @@ def correct_run(
     settings: RunSettings | None = None,
     device: str = "cpu",
     threads: int = 1,
+    areas: Mapping[str, Content] | None = None,
+    grid: str | Path | None = None,
 ) -> None:
     """Correct a raw run and write its signals, its confounds and its summary.
 
     Parameters
     ----------
     bold : path
-        Raw 4-D BOLD with a sidecar.
+        Raw 4-D BOLD with a sidecar, beside it or inherited.
     reference : path
         Reference volume of the subject's motion correction.
     transform : path
         Matrix (4, 4) as text, T1w world to reference world, mm.
     masks : sequence of paths
-        Masks of all areas, on one grid in T1w space.
+        Masks of all areas, in T1w space; none makes the brain the only area.
     brain_mask : path
         On the grid of the masks; together with the areas it says which voxels are computed.
     outputs : RunOutputs
@@ -118,6 +120,10 @@ def correct_run(
     device : str
         ``cpu`` or ``cuda``.
     threads : int
+    areas : mapping, optional
+        What masks of other names hold, see `masks.read_masks`.
+    grid : path, optional
+        Image on whose grid signals are computed, where masks do not lie on a common one.
 
     Raises
     ------
@@ -125,7 +131,7 @@ def correct_run(
         If a file does not hold what it should; the message names it.
     """
     settings = settings or RunSettings()
-    rois = read_masks(masks)
+    rois = read_masks(masks or [brain_mask], areas, grid)
     brain = read_brain(brain_mask, rois)
     voxels = np.argwhere(brain | np.any(list(rois.masks.values()), axis=0))
     in_brain = brain[tuple(voxels.T)]
@@ -173,7 +179,9 @@ def correct_run(
     series = TimeSeries.of_masks(signal[:, in_areas], rois.masks, rois.affine, seconds, n_discarded)
     write_timeseries(outputs.series, series, facts)
     write_confounds(outputs.confounds, confounds_table(fit, signal if in_brain.all() else signal[:, in_brain]))
-    summary = summarise(signal, voxels, in_areas, rois.shape, rois.affine, seconds, n_volumes, n_discarded)
+    summary = summarise(
+        signal, voxels, in_named_areas(rois.masks, voxels), rois.shape, rois.affine, seconds, n_volumes, n_discarded
+    )
     write_summary(outputs.summary, summary, {"simulated": settings.simulated})
     if outputs.bold is not None:
         write_bold(

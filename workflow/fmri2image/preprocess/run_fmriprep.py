@@ -87,7 +87,9 @@ def write_record(
         If a run is missing from the output.
     """
     made = fmriprep_version(tree)
-    found = [find_run(tree, subject, run.get("session"), run["task"], run.get("run"), made) for run in runs]
+    found = [
+        find_run(tree, subject, run.get("session"), run["task"], run.get("run"), made, run.get("other")) for run in runs
+    ]
     files = {str(file.relative_to(tree)): file.stat().st_size for files in found for file in _present(files)}
     content = {"GeneratedBy": [made], "Subject": subject, "Folder": str(tree), "Command": list(command), "Files": files}
     with replacing(path) as partial:

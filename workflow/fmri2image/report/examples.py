@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 
 from fmri2image.core.errors import DataError
 from fmri2image.report.sheets import LABEL, Canvas, Sheet, read_sheet, spread
+from fmri2image.report.stimuli import joined_notes
 from fmri2image.report.style import MM, PAGE_WIDTH, footnote, save
 
 GAP = 4.0  # mm between panels side by side
@@ -62,6 +63,8 @@ def draw_examples(
             canvas.images(sheet, names, (left, top + HEADING), tile, labels=not side)
         top += panel_height
     transductive = any(sheet.transductive for _, sheet in panels)
-    canvas.note(footnote(settings["simulated"], transductive, "Images chosen evenly by name, not by quality."))
+    note = joined_notes(sheet.note for _, sheet in panels)
+    more = f"Images chosen evenly by name, not by quality. {note}".rstrip()
+    canvas.note(footnote(settings["simulated"], transductive, more))
     save(figure, outputs)
     return shown

@@ -7,6 +7,7 @@ import pandas as pd
 
 from fmri2image.report.style import (
     CEILING,
+    NOT_SCORED,
     TRANSDUCTIVE,
     ceiling_of,
     identification_metrics,
@@ -195,13 +196,18 @@ def distrust(
             Note("Few refits.", f"Chance rests on {n} refits in places; no p below {1 / (n + 1):.3f} is possible.")
         )
     n_subjects, n_scores = pairwise["subject"].nunique(), len(pairwise)
-    notes.append(
-        Note(
-            "Few subjects, many scores.",
-            f"Chance and p are within subject; nothing is said about a population ({counted(n_subjects, 'subject')}). Table 1 "
-            f"holds {n_scores} scores and nothing is corrected for their number.",
+    if n_scores:
+        notes.append(
+            Note(
+                "Few subjects, many scores.",
+                f"Chance and p are within subject; nothing is said about a population ({counted(n_subjects, 'subject')}). "
+                f"Table 1 holds {n_scores} scores and nothing is corrected for their number.",
+            )
         )
-    )
+    else:
+        notes.append(
+            Note("Not scored.", f"{NOT_SCORED} How good the reconstructions are cannot be told from this page.")
+        )
     return notes
 
 

@@ -20,6 +20,7 @@ from fmri2image.report.style import (
     INK,
     MARKERS,
     MM,
+    NOT_SCORED,
     PAGE_WIDTH,
     ceiling_of,
     footnote,
@@ -70,6 +71,9 @@ def draw_methods(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping)
 def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[str], settings: Mapping) -> None:
     metrics = identification_metrics(table["metric"])
     measured = table[(table["roi"] != CEILING) & table["metric"].isin(metrics)]
+    if measured.empty:
+        _draw_words(NOT_SCORED, outputs)
+        return
     tests, subjects = list(dict.fromkeys(measured["test"])), sorted(measured["subject"].unique())
     categories = {test: list(dict.fromkeys(measured.loc[measured["test"] == test, by])) for test in tests}
     widths = [max(len(categories[test]), 1.6) for test in tests]
@@ -110,6 +114,13 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
         h_pad=0.6,
         w_pad=0.5,
     )
+    save(figure, outputs)
+
+
+def _draw_words(words: str, outputs: Sequence[str]) -> None:
+    """Draw a figure that says why there is nothing to draw."""
+    figure = plt.figure(figsize=(110.0 * MM, 14.0 * MM))
+    figure.text(0.02, 0.5, words, size=7.5, va="center", color=FAINT)
     save(figure, outputs)
 
 
@@ -166,6 +177,9 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
         ``simulated``, ``decoder`` (the primary method's; None takes the first of the table).
     """
     table = table[table["metric"] == "unit_correlation"]
+    if table.empty:
+        _draw_words("No test has true features to compare decoded features with.", outputs)
+        return
     decoder = settings.get("decoder") or table["decoder"].iloc[0]
     table = table[table["decoder"] == decoder]
     tests, layers = list(dict.fromkeys(table["test"])), list(dict.fromkeys(table["layer"]))

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from fmri2image.core.tables import read_table
-from fmri2image.report.style import is_true
+from fmri2image.report.style import NOT_SCORED, is_true
 
 WORDS = {
     "pixel_identification": "pairwise identification by pixel correlation",
@@ -24,6 +24,8 @@ def headline(identification: str | Path, method: str, roi: str) -> list[str]:
     method, roi : str
     """
     table = read_table(identification, subject=str)
+    if table.empty:
+        return [f"  {NOT_SCORED}"]
     mine = table[(table["method"] == method) & (table["roi"] == roi)]
     if mine.empty:
         mine = table.dropna(subset=["subject"])

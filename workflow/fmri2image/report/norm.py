@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from fmri2image.core.arrays import read_attributes
-from fmri2image.core.images import read_images
 from fmri2image.report.sheets import Canvas, first_images, spread
+from fmri2image.report.stimuli import shown_images, shown_note
 from fmri2image.report.style import (
     BAND,
     CEILING,
@@ -23,6 +23,7 @@ from fmri2image.report.style import (
     MARKERS,
     METRICS,
     MM,
+    NOT_SCORED,
     PAGE_WIDTH,
     ceiling_of,
     footnote,
@@ -69,7 +70,7 @@ def draw_norm_correction(
         ``simulated``.
     """
     order = sorted(settings["versions"], key=lambda method: list(VERSIONS).index(settings["versions"][method]))
-    seen = read_images(stimuli)
+    seen = shown_images(stimuli)
     names = spread(seen.rows, N_IMAGES)
     rows = [("Seen", "", None, dict(zip(seen.rows, seen.values.clip(0, 1).transpose(0, 2, 3, 1), strict=True)))]
     by_method = {Path(path).parent.name: path for path in images if not Path(path).stem.startswith(CEILING)}
@@ -99,13 +100,16 @@ def draw_norm_correction(
     transductive = is_true(mine.loc[mine["method"].isin(order), "transductive"]) or any(
         str(read_attributes(path).get("transductive")) == "True" for path in images
     )
-    canvas.note(footnote(settings["simulated"], transductive, NOTE))
+    canvas.note(footnote(settings["simulated"], transductive, f"{NOTE} {shown_note(stimuli)}".rstrip()))
     save(figure, outputs)
 
 
 def _draw_scores(canvas: Canvas, table: pd.DataFrame, methods: Sequence[str], primary: str, left: float) -> None:
     """Draw one panel per similarity, level with the lines of images."""
     metrics = [metric for metric in SCORES if metric in set(table["metric"])]
+    if not metrics:
+        canvas.text(left, TOP + TILE / 2, NOT_SCORED, size=6.5, color=FAINT)
+        return
     subjects = sorted(table["subject"].dropna().unique())
     width = (PAGE_WIDTH - left - PANEL_GAP * (len(metrics) - 1)) / len(metrics) - NUMBER
     top, height = TOP + TILE, len(methods) * TILE

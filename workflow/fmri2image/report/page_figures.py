@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from fmri2image.core.images import read_images
 from fmri2image.report.pages import SHEET_WIDTH, embed
+from fmri2image.report.stimuli import joined_notes, shown_note, stimulus_rows
 from fmri2image.report.style import CEILING, MM, PAGE_WIDTH, PRINT_DPI, subject_label
 
 SHEET_NAME = re.compile(r"images_(?P<method>.+)_roi-(?P<roi>[A-Za-z0-9]+)_(?P<test>[a-z]+)$")
@@ -54,13 +54,15 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
     last = " Last line: the ceiling, the same method on the true features of the images." * ceiling
     tests = (settings["config"]["tests"][test] for test in settings["stimulus_sets"])
     trials = " Of single trials the first of each stimulus is shown." * any(test["rows"] == "trial" for test in tests)
+    notes = {Path(path).stem: note for path in inputs["stimuli"] if (note := shown_note(path))}
     found = {
         "examples": figure(
             inputs["examples"][0],
-            f"Seen images above the reconstructions of every subject, {setting}",
+            f"{'Names or pictures of seen images' if notes else 'Seen images'} above the reconstructions of every subject, "
+            f"{setting}",
             f"Seen images (first line) and reconstructions of every subject, {setting}.{last} Images are spaced evenly in "
             f"alphabetical order of their names; quality played no part.{trials} Raw pixel values, not stretched. All images "
-            "are shown below.",
+            f"are shown below.{f' {joined_notes(notes.values())}' if notes else ''}",
             SHEET_WIDTH,
         ),
         "score_figures": [
@@ -107,14 +109,17 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
         for path in inputs["quality"]
     ]
     found["sheets"], found["other_sheets"] = [], []
-    names = {Path(path).stem: sorted(read_images(path).rows) for path in inputs["stimuli"]}
+    names = {Path(path).stem: sorted(stimulus_rows(path)) for path in inputs["stimuli"]}
     ordered = sorted(inputs["sheets"], key=lambda path: not _is_primary(path, primary))
     for path in ordered:
         parts = SHEET_NAME.match(Path(path).stem).groupdict()
         words = f"{parts['method']}, {parts['roi']}, {parts['test']}"
         target = found["sheets"] if _is_primary(path, primary) else found["other_sheets"]
-        key = names.get(settings["stimulus_sets"].get(parts["test"]), [])
-        target.append(figure(path, f"All images: {words}", f"All images: {words}.", SHEET_WIDTH, short=words, key=key))
+        stimulus_set = settings["stimulus_sets"].get(parts["test"])
+        key, note = names.get(stimulus_set, []), notes.get(stimulus_set, "")
+        alt = f"All images: {words}{'; names stand for stimuli' if note else ''}"
+        caption = f"All images: {words}. {note}".rstrip()
+        target.append(figure(path, alt, caption, SHEET_WIDTH, short=words, key=key))
     return found
 
 

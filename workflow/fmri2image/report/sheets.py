@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fmri2image.core.arrays import read_array, read_attributes
-from fmri2image.core.images import read_images
 from fmri2image.core.splits import stimulus_of
+from fmri2image.report.stimuli import shown_images, shown_note
 from fmri2image.report.style import (
     CEILING,
     CEILING_LABEL,
@@ -43,15 +43,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Lines of images of the same stimuli, in the order of their names."""
+    """Lines of images of the same stimuli, in the order of their names; `note` says where names stand for pictures."""
 
     stimuli: list[str]
     lines: list[Line]
     transductive: bool
+    note: str = ""
 
 
 def read_sheet(images: Sequence[str], stimuli: str, test: str, stimulus_set: str) -> Sheet:
-    """Read stimuli and reconstructions of one test.
+    """Read stimuli, names where they cannot be shown, and reconstructions of one test.
 
     Parameters
     ----------
@@ -61,12 +62,12 @@ def read_sheet(images: Sequence[str], stimuli: str, test: str, stimulus_set: str
     stimuli : path
     test, stimulus_set : str
     """
-    seen = read_images(stimuli)
+    seen = shown_images(stimuli)
     lines = [Line(seen_label(stimulus_set), {row: _pixels(v) for row, v in zip(seen.rows, seen.values, strict=True)})]
     for path in images:
         lines.append(Line(source_label(Path(path).stem.removesuffix(f"_{test}")), first_images(path)))
     transductive = any(str(read_attributes(path).get("transductive")) == "True" for path in images)
-    return Sheet(sorted(seen.rows), lines, transductive)
+    return Sheet(sorted(seen.rows), lines, transductive, shown_note(stimuli))
 
 
 def source_label(source: str) -> str:
@@ -138,7 +139,8 @@ def draw_sheet(
         names = sheet.stimuli[block * columns : (block + 1) * columns]
         canvas.images(sheet, names, (0.0, top + 3.0), tile, numbers=block * columns + 1)
         top += len(sheet.lines) * tile + BLOCK_GAP
-    canvas.note(footnote(settings["simulated"], sheet.transductive, "Images in alphabetical order of their names."))
+    more = f"Images in alphabetical order of their names. {sheet.note}".rstrip()
+    canvas.note(footnote(settings["simulated"], sheet.transductive, more))
     save(figure, outputs)
 
 

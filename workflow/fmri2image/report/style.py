@@ -21,6 +21,7 @@ CEILING_LABEL = "True features"
 CHANCE_LABEL = "chance (1st to 99th percentile of permutations)"
 TRANSDUCTIVE = "Transductive: the responses were scaled with statistics that include the test trials."
 SIMULATED = "Simulated data: a phantom, not evidence about brains."
+NOT_SCORED = "No test has pictures to compare with, so no image was scored."
 METRICS = {
     "pixel_identification": "Pixel correlation",
     "ssim_identification": "SSIM",

@@ -9,13 +9,14 @@ import pandas as pd
 
 from fmri2image.core.arrays import read_array
 from fmri2image.core.errors import DataError
-from fmri2image.core.images import read_images
 from fmri2image.core.splits import stimulus_of
 from fmri2image.core.tables import read_table
 from fmri2image.report.facts import decimal, percent
 from fmri2image.report.pages import embed, embed_pixels, render
 from fmri2image.report.provenance import describe_sources
+from fmri2image.report.stimuli import LABELS, MISSING, shown_images, shown_note
 from fmri2image.report.style import (
+    NOT_SCORED,
     SIMULATED,
     ceiling_of,
     identification_metrics,
@@ -63,6 +64,7 @@ def write_subject_page(
         "responses": _responses(responses),
         "quality": embed(inputs["quality"][0]) if inputs["quality"] else None,
         "motion": _motion(inputs["motion"], subject),
+        "not_scored": NOT_SCORED,
         "decoding": _decoding(inputs["accuracy"], subject),
         "galleries": sections,
         "folded": folded,
@@ -92,6 +94,8 @@ def _abstract(mine: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) ->
     chosen = mine[(mine["method"] == primary["method"]) & (mine["roi"] == primary["roi"])]
     judged = chosen[chosen["metric"].isin(identification_metrics(chosen["metric"]))]
     above = int((judged["value"] > judged["chance_p99"]).sum())
+    if judged.empty:
+        return [text, NOT_SCORED if mine.empty else "No test of the primary setting was scored."]
     return [
         text,
         f"Primary setting: {above} of {len(judged)} identification scores lie above the 99th percentile of chance.",
@@ -202,17 +206,20 @@ def _galleries(inputs: Mapping[str, Sequence[str]], scores: pd.DataFrame, settin
         here = scores[(scores["method"] == method) & (scores["roi"] == roi) & (scores["test"] == test)]
         items = gallery(path, stimuli[stimulus_set], here, stimulus_set)
         title = f"{method}, {roi}, {test}: {len(items)} images"
+        note = shown_note(stimuli[stimulus_set])
         if (method, roi) == (primary["method"], primary["roi"]):
-            by_r = sorted(items, key=lambda item: item["order"])
-            extremes = [("Best", by_r[-1]), ("Worst", by_r[0])] if len(items) > 2 else []
-            shown.append({"title": title, "rows": items, "extremes": extremes})
+            by_r = sorted((item for item in items if np.isfinite(item["order"])), key=lambda item: item["order"])
+            extremes = [("Best", by_r[-1]), ("Worst", by_r[0])] if len(by_r) > 2 else []
+            shown.append({"title": title, "rows": items, "extremes": extremes, "note": note})
         else:
-            folded.append({"title": title, "rows": items})
+            folded.append({"title": title, "rows": items, "note": note})
     return shown, folded
 
 
 def gallery(path: str, stimuli: str, scores: pd.DataFrame, stimulus_set: str) -> list[dict]:
-    """Return one card per stimulus: both images and the scores of the row that is shown.
+    """Return one card per stimulus: both images and the scores of the row that is shown, if the test was scored.
+
+    A name stands for a stimulus that must not be shown or has no picture.
 
     Parameters
     ----------
@@ -220,29 +227,36 @@ def gallery(path: str, stimuli: str, scores: pd.DataFrame, stimulus_set: str) ->
         Reconstructions of one subject, area, method and test.
     stimuli : path
     scores : DataFrame
-        Rows of ``scores.tsv`` of the same subject, area, method and test.
+        Rows of ``scores.tsv`` of the same subject, area, method and test; none where it was not scored.
     stimulus_set : str
+
+    Raises
+    ------
+    DataError
+        If the test was scored, but not an image of it whose stimulus has a picture.
     """
     array = read_array(path, "images")
     first: dict[str, int] = {}
     for number, row in enumerate(array.rows):
         first.setdefault(stimulus_of(row), number)
-    seen = read_images(stimuli, sorted(first))
+    seen = shown_images(stimuli, sorted(first))
     values = scores.pivot_table(index="stimulus", columns="metric", values="value", aggfunc="first")
     cards = []
     for name, original in zip(seen.rows, seen.values, strict=True):
         row = array.rows[first[name]]
-        if row not in values.index:
+        kind = seen.attributes["cards"].get(name)
+        if row not in values.index and not scores.empty and kind != MISSING:
             raise DataError(f"{path}: the image of '{row}' has no score in the long score table.")
-        correlation = float(values.loc[row].get("pixel_correlation", np.nan))
+        mine = values.loc[row] if row in values.index else pd.Series(dtype=float)
+        correlation = float(mine.get("pixel_correlation", np.nan))
         cards.append(
             {
                 "stimulus": name,
                 "seen": embed_pixels(original.transpose(1, 2, 0)),
-                "seen_word": seen_label(stimulus_set),
+                "seen_word": seen_label(stimulus_set) + (f" ({LABELS[kind]})" if kind else ""),
                 "made": embed_pixels(np.clip(array.values[first[name]], 0, 1).transpose(1, 2, 0)),
                 "correlation": decimal(correlation),
-                "identification": percent(values.loc[row].get("pixel_identification", np.nan)),
+                "identification": percent(mine.get("pixel_identification", np.nan)),
                 "order": correlation,
             }
         )

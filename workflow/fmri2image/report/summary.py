@@ -26,7 +26,8 @@ from fmri2image.report.pages import render, settings_text
 from fmri2image.report.provenance import describe_sources, page_versions, read_made_with
 from fmri2image.report.recovery import recovery_lines
 from fmri2image.report.sheets import first_images
-from fmri2image.report.style import CEILING, SIMULATED, is_true, primary_rows, subject_label
+from fmri2image.report.stimuli import has_pictures
+from fmri2image.report.style import CEILING, NOT_SCORED, SIMULATED, is_true, primary_rows, subject_label
 
 NO_TRUTH = "These are measured data: nothing is known of the true motion or the true responses, so there is nothing to compare."
 
@@ -42,7 +43,8 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         ``quality``, ``sheets``, ``images`` and ``stimuli`` (of the primary setting).
     output : path
     settings : mapping
-        ``title``, ``dataset``, ``simulated``, ``primary``, ``stimulus_sets`` (primary test to set), ``config``.
+        ``title``, ``dataset``, ``simulated``, ``primary``, ``stimulus_sets`` (primary test to set), ``config``, and
+        ``skipped``, a list of ``{what, reason}``, where parts of the study are left out.
     code : mapping from module to digest
         Of the code that writes this page.
     """
@@ -50,7 +52,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
     scores = read_table(inputs["scores"][0], subject=str)
     responses = pd.concat([read_table(path, subject=str) for path in inputs["responses"]], ignore_index=True)
     accuracy = read_table(inputs["accuracy"][0], subject=str) if inputs["accuracy"] else None
-    subjects = sorted(table["subject"].dropna().unique())
+    subjects = sorted(table["subject"].dropna().unique()) or sorted(responses["subject"].unique())
     figures, tables = itertools.count(1), itertools.count(2)
     drawn = page_figures(inputs, settings, figures)
     flagged = {Path(inputs["identification"][0]).name: table}
@@ -66,6 +68,8 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         "verb": "seen and imagined" if imagery else "seen",
         "abstract": _abstract(table, responses, settings),
         "groups": score_groups(table, settings["primary"]),
+        "not_scored": NOT_SCORED,
+        "skipped": skipped_parts(settings),
         "notes": distrust(table, scores, responses, image_detail(inputs, settings), settings),
         "test_set": use_of_test_set(flagged),
         "trained_on": _trained_on(settings["config"]),
@@ -102,11 +106,28 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
     render("summary.html.j2", output, context)
 
 
+def skipped_parts(settings: Mapping) -> list[tuple[str, str]]:
+    """Return what the study leaves out and why, each part once, the reason as a sentence.
+
+    Parameters
+    ----------
+    settings : mapping
+        ``skipped``: list of {"what", "reason"}; absent where nothing is left out.
+    """
+    parts = [(entry["what"], entry["reason"].strip()) for entry in settings.get("skipped") or []]
+    return [(what, f"{reason[:1].upper()}{reason[1:].rstrip('.')}.") for what, reason in dict.fromkeys(parts)]
+
+
 def image_detail(inputs: Mapping[str, Sequence[str]], settings: Mapping) -> dict[str, tuple[float, float]]:
-    """Return, per test, how well the coarse and the fine part of the primary setting's images come back, mean of subjects."""
+    """Return, per test, how well the coarse and the fine part of the primary setting's images come back, mean of subjects.
+
+    Tests whose stimuli have no pictures are left out.
+    """
     found = {}
     stimuli = {Path(path).stem: path for path in inputs["stimuli"]}
     for test, stimulus_set in settings["stimulus_sets"].items():
+        if not has_pictures(stimuli[stimulus_set]):
+            continue
         seen = read_images(stimuli[stimulus_set])
         parts = []
         for path in inputs["images"]:
@@ -233,6 +254,7 @@ def _contents(context: Mapping) -> list[tuple[str, str]]:
         ("images", "Images", True),
         ("scores", "Scores", True),
         ("distrust", "What to distrust", True),
+        ("skipped", "What was left out", context["skipped"]),
         ("test-set", "Use of the test set", True),
         ("identification", "Identification", True),
         ("decoding", "Feature decoding", context["accuracy"]),

@@ -65,7 +65,7 @@ def gather(
     recovery : sequence of path
         Recovery tables of simulated subjects.
     """
-    write_table(long_table, _join(scores)[list(SCORE_COLUMNS)])
+    write_table(long_table, _join(scores, SCORE_COLUMNS))
     content = {
         "identification": (permutations, PERMUTATION_COLUMNS),
         "decoding_accuracy": (accuracy, ACCURACY_COLUMNS),
@@ -76,8 +76,11 @@ def gather(
     for output in outputs:
         files, columns = content[Path(output).stem]
         about = definitions.get(Path(output).stem, {})
-        write_table(output, _join(files)[list(columns)], columns, simulated=settings["simulated"], **about)
+        write_table(output, _join(files, columns), columns, simulated=settings["simulated"], **about)
 
 
-def _join(files: list[str]) -> pd.DataFrame:
-    return pd.concat([read_table(file, subject=str, run=str) for file in files], ignore_index=True)
+def _join(files: list[str], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of all files; none where there is no file, as where no test has pictures to compare with."""
+    if not files:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat([read_table(file, subject=str, run=str) for file in files], ignore_index=True)[list(columns)]

@@ -12,8 +12,9 @@ from fmri2image.core.errors import DataError
 from fmri2image.core.samples import Samples
 from fmri2image.samples.exclude import check_what_is_left, exclude_trials, trial_rows
 from fmri2image.samples.responses import run_responses
+from fmri2image.samples.responsive import add_responsive
 from fmri2image.samples.runs import DROPPED, Run, describe_run, judge_motion, read_run, run_table
-from fmri2image.samples.settings import UNITS, SampleSettings
+from fmri2image.samples.settings import UNITS, ResponsiveSettings, SampleSettings
 from fmri2image.samples.voxels import CommonVoxels
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def build_samples(
     simulated: bool,
     settings: SampleSettings | None = None,
     tested: Sequence[str] = (),
+    responsive: ResponsiveSettings | None = None,
 ) -> Built:
     """Turn the runs of one subject into samples, one row per trial.
 
@@ -59,6 +61,8 @@ def build_samples(
     settings : SampleSettings, optional
     tested : sequence of str
         Stimulus sets of which no stimulus may lose all its trials.
+    responsive : ResponsiveSettings, optional
+        An area of the voxels that respond most in the runs of a training set.
 
     Returns
     -------
@@ -74,11 +78,15 @@ def build_samples(
     if not runs:
         raise DataError(f"Subject {subject} has no run to make samples from.")
     common = None
+    if responsive:
+        common = add_responsive(runs, unions, responsive, settings)
+        if not responsive.keep_brain:
+            common.leave_out_brain(unions)
     parts, tables, listed, described = [], [], [], []
     for run in runs:
         data = read_run(run, settings)
         common = common or CommonVoxels(data.series, run.series)
-        columns = common.columns(data.series, run.series)
+        columns = common.columns(data.series, run.series)[common.wanted]
         status, reason = judge_motion(data.motion, settings.motion_limit)
         trials = exclude_trials(data, settings, f"run dropped, {reason}" if status == DROPPED else "")
         listed.append(trial_rows(data, trials))
@@ -86,7 +94,7 @@ def build_samples(
         if not trials["kept"].any():
             continue
         responses, table = run_responses(data, columns, trials, settings)
-        common.seen &= np.isfinite(responses).all(axis=0)
+        common.seen[common.wanted] &= np.isfinite(responses).all(axis=0)
         parts.append(responses)
         tables.append(table)
     all_trials = pd.concat(listed, ignore_index=True)
@@ -102,10 +110,12 @@ def build_samples(
         "settings": json.dumps(asdict(settings)),
         "n_voxels_without_signal": common.n_unseen,
     }
+    if responsive:
+        attributes["responsive"] = json.dumps(asdict(responsive))
     samples = Samples(
-        _stack(parts, common.seen),
+        _stack(parts, common.seen[common.wanted]),
         pd.concat(tables, ignore_index=True),
-        voxels[common.seen].reset_index(drop=True),
+        voxels[common.kept].reset_index(drop=True),
         attributes,
     )
     return Built(samples, all_trials, run_rows)

@@ -24,6 +24,7 @@ from fmri2image.samples.dialects import (
     PERCEPTION,
     REPETITION,
     STIMULUS,
+    STIMULUS_COLUMNS,
     Dialect,
     kinds,
     numbers,
@@ -83,7 +84,7 @@ def read_events(path: str | Path, imagery_stimuli: Sequence[str] | str | None = 
     events["vividness"] = vividness(events, dialect, path)
     names = stimulus_names(events, dialect, path, imagery_stimuli).astype(object)
     events["stimulus_name"] = names.where(names.notna() & ~names.isin(MISSING), None)
-    events["stimulus_set"] = stimulus_sets(events, dialect)
+    events["stimulus_set"] = stimulus_sets(events, dialect, path)
     shown = events["event"].isin([STIMULUS, REPETITION, IMAGERY])
     stop(shown & events["stimulus_name"].isna(), path, "a stimulus block has no stimulus_name; add it.")
     stop(shown & (events["duration"] <= 0), path, "a stimulus block has no duration; correct the cell.")
@@ -178,7 +179,8 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
 def _odd_cells(events: pd.DataFrame, dialect: Dialect, path: str | Path) -> list[str]:
     """Name cells that are not numbers in columns of numbers; those that are needed have been checked or will be."""
     found = []
-    for name in events.columns.difference(["onset", "duration", dialect.column, "stimulus_name"], sort=False):
+    texts = ["onset", "duration", dialect.column, "stimulus_pattern", "stimulus_set", *STIMULUS_COLUMNS]
+    for name in events.columns.difference(texts, sort=False):
         given = [(line, cell) for line, cell in zip(events.index, events[name], strict=True) if cell not in MISSING]
         wrong = [(line, cell) for line, cell in given if not _is_number(cell)]
         if wrong and (name in NUMERIC or len(wrong) < len(given) / 2):

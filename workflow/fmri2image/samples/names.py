@@ -6,20 +6,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fmri2image.acquire.patterns import pattern_name
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.samples.dialects import (
     CUE,
     EVALUATION,
     FACES,
+    GENERIC,
     IMAGERY,
     LOCALIZER,
     MISSING,
     NUMBERS,
+    PATTERNS,
     REPETITION,
     STIMULUS,
     WORDS,
     Dialect,
+    file_stem,
     numbers,
+    shown_stimuli,
+    stop,
 )
 
 IMAGINED_FACE = "imagined_face"  # ds001761 does not say which
@@ -54,7 +60,8 @@ def stimulus_names(
 ) -> pd.Series:
     """Return the name of the stimulus that every event shows, or whose imagery it is; None or ``n/a`` elsewhere.
 
-    In ds001761 a name is the picture's file name without folder and ending, and the category in localizers.
+    In ds001761 a name is the picture's file name without folder and ending, and the category in localizers; in ds000255 the
+    figure's name, or ``random_`` and the start of the pattern's SHA-1.
 
     Parameters
     ----------
@@ -73,11 +80,17 @@ def stimulus_names(
     """
     if dialect.task == IMAGERY:
         return _imagined(events, path, imagery_order(imagery_stimuli, dialect, path), dialect)
+    if dialect.name == GENERIC:
+        names = shown_stimuli(events)
+        stop((events["event"] == IMAGERY) & names.isna(), path, "the imagery names no stimulus; add it.")
+        return names
+    if dialect.name == PATTERNS:
+        return _of_patterns(events)[0]
     if dialect.name != FACES:
         return events["stimulus_name"]
     if dialect.task == LOCALIZER:
         return events["trial_type"].where(events["event"] == STIMULUS, None)
-    names = events["stim_file"].str.split("/").str[-1].str.rsplit(".", n=1).str[0]
+    names = file_stem(events["stim_file"])
     names = names.where(~events["stim_file"].isin(MISSING), None)
     names = names.where(events["event"].isin([STIMULUS, REPETITION]), None)
     imagined = events["event"] == IMAGERY
@@ -91,13 +104,38 @@ def stimulus_names(
     return names
 
 
-def stimulus_sets(events: pd.DataFrame, dialect: Dialect) -> pd.Series:
-    """Return the stimulus set of every event where the file tells it (ds001761), else None."""
+def stimulus_sets(events: pd.DataFrame, dialect: Dialect, path: str | Path) -> pd.Series:
+    """Return the stimulus set of every event where the file tells it, else None.
+
+    ds001761 and ds000255 tell it by the type and the pattern, your own files in a column ``stimulus_set``.
+
+    Raises
+    ------
+    DataError
+        If a set's name is not of lower-case letters alone.
+    """
+    if dialect.name == PATTERNS:
+        return _of_patterns(events)[1]
+    if dialect.name == GENERIC and "stimulus_set" in events.columns:
+        sets = events["stimulus_set"].where(~events["stimulus_set"].isin(MISSING), None)
+        wrong = sets.notna() & ~sets.astype(str).str.fullmatch("[a-z]+")
+        stop(wrong, path, "stimulus_set has other than lower-case letters; rename the set.")
+        return sets
     if dialect.name != FACES:
         return pd.Series(None, index=events.index, dtype=object)
     known = {"train_face": "train", "test_face": "test", "img": IMAGERY, "face": LOCALIZER, "object": LOCALIZER}
     sets = events["trial_type"].str.lower().map(known)
     return sets.astype(object).where(sets.notna(), None)
+
+
+def _of_patterns(events: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return name and stimulus set of every event of ds000255, None for rests."""
+    shown = events["event"] == STIMULUS
+    found = [
+        pattern_name(pattern, kind) if show else (None, None)
+        for pattern, kind, show in zip(events["stimulus_pattern"], events["trial_type"], shown, strict=True)
+    ]
+    return tuple(pd.Series([pair[i] for pair in found], index=events.index, dtype=object) for i in (0, 1))
 
 
 def vividness(events: pd.DataFrame, dialect: Dialect, path: str | Path) -> pd.Series:

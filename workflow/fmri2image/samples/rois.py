@@ -7,6 +7,7 @@ import pandas as pd
 
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.core.samples import Samples
 from fmri2image.preprocess.masks import RoiMasks
 
 
@@ -39,9 +40,41 @@ def unite(areas: Mapping[str, np.ndarray], unions: Mapping[str, Sequence[str]]) 
     return united
 
 
+def available(areas: Mapping[str, np.ndarray], unions: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
+    """Return areas and those unions that can be made of them; a union of areas that are made later is left out."""
+    possible: dict[str, Sequence[str]] = {}
+    for name, parts in unions.items():
+        if all(part in areas or part in possible for part in parts):
+            possible[name] = parts
+    return unite(areas, possible)
+
+
 def add_unions(masks: RoiMasks, unions: Mapping[str, Sequence[str]]) -> RoiMasks:
     """Add areas that are unions of others to masks, see `unite`."""
     return RoiMasks(unite(masks.masks, unions), masks.affine)
+
+
+def add_areas(masks: RoiMasks, samples: Samples, names: Sequence[str]) -> RoiMasks:
+    """Add areas that only samples know, such as responsive voxels, to masks: every voxel goes to the nearest of the grid.
+
+    Parameters
+    ----------
+    masks : RoiMasks
+    samples : Samples
+    names : sequence of str
+        The areas wanted; those that the masks have, or that the samples lack, are passed over.
+    """
+    to_grid = np.linalg.inv(masks.affine)
+    world = samples.voxels[["voxel_x", "voxel_y", "voxel_z"]].to_numpy(dtype=float)
+    at = np.rint(world @ to_grid[:3, :3].T + to_grid[:3, 3]).astype(int)
+    on_grid = np.all((at >= 0) & (at < masks.shape), axis=1)
+    added = {}
+    for name in names:
+        if name in samples.rois and name not in masks.masks:
+            inside = samples.voxels[f"ROI_{name}"].to_numpy() == 1
+            added[name] = np.zeros(masks.shape, dtype=bool)
+            added[name][tuple(at[on_grid & inside].T)] = True
+    return RoiMasks({**masks.masks, **added}, masks.affine)
 
 
 def voxel_table(voxels: np.ndarray, affine: np.ndarray, areas: Mapping[str, np.ndarray]) -> pd.DataFrame:

@@ -1,13 +1,14 @@
 """The runs of a subject: what is read of each, what must fit, and the table that says how each fared."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
 from fmri2image.core.geometry import PARAMETERS
 from fmri2image.preprocess.tables import framewise_displacement, read_confounds
@@ -118,6 +119,52 @@ class RunData:
     def too_short(self) -> bool:
         """Whether events end later than the scan by more than a volume."""
         return self.seconds_needed > self.seconds + self.series.repetition_time
+
+
+def planned_runs(
+    plans: Sequence[Mapping], series: Sequence[str], confounds: Sequence[str], events: Sequence[str]
+) -> list[Run]:
+    """Return the runs that settings plan, each with its files.
+
+    Parameters
+    ----------
+    plans : sequence of mapping
+        ``session``, ``task``, ``run`` and ``stimulus_set``, and ``events`` where raw files have names of their own: the path
+        of the run's events file, one of `events`.
+    series, confounds, events : sequence of path
+        In any order.
+
+    Raises
+    ------
+    DataError
+        If a run has no file.
+    """
+    return [
+        Run(
+            *(Path(file_of_run(plan, files, kind)) for kind, files in
+              (("series", series), ("confounds", confounds), ("events", events))),
+            plan["stimulus_set"], plan["session"], int(plan["run"]), plan["task"],
+        )
+        for plan in plans
+    ]  # fmt: skip
+
+
+def file_of_run(plan: Mapping, paths: Sequence[str], kind: str) -> str:
+    """Return a run's file among those of a subject: the one that its plan names under `kind`, or the one called after it.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    given = plan.get(kind)
+    name = f"_ses-{plan['session']}_task-{plan['task']}_run-{plan['run']}_"
+    found = [path for path in paths if (str(path) == str(given) if given else name in Path(path).name)]
+    if len(found) != 1:
+        raise DataError(
+            f"{len(found)} of {len(paths)} files are the {kind} of {given or name.strip('_')}; they are {shorten(paths)}."
+        )
+    return found[0]
 
 
 def read_run(run: Run, settings: SampleSettings) -> RunData:

@@ -44,6 +44,62 @@ class MotionLimit:
 
 
 @dataclass(frozen=True)
+class ResponsiveSettings:
+    """Settings of an area that is made of the voxels which respond most to stimulation, see `responsive`.
+
+    Parameters
+    ----------
+    stimulus_set : str
+        Whose runs are looked at; a training set.
+    name : str
+        Of the new area.
+    source : str
+        Area whose voxels are candidates; ``from`` in the configuration.
+    n_voxels : int, optional
+        The most voxels.
+    threshold : float, optional
+        The lowest t.
+    high_pass : float, optional
+        Drifts of this and longer periods, in seconds, stand beside the response; None leaves the mean and what the samples
+        regress out.
+    keep_brain : bool
+        Whether voxels of the area ``brain`` that belong to no other area become samples too, and the area stays.
+
+    Raises
+    ------
+    ConfigError
+        If neither number nor threshold limits the area, or a value means nothing.
+    """
+
+    stimulus_set: str
+    name: str = "active"
+    source: str = "brain"
+    n_voxels: int | None = 1000
+    threshold: float | None = None
+    high_pass: float | None = 128.0
+    keep_brain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.n_voxels is None and self.threshold is None:
+            raise ConfigError("samples: responsive: give n_voxels, threshold or both.")
+        if self.n_voxels is not None and self.n_voxels < 1:
+            raise ConfigError(f"samples: responsive: n_voxels is {self.n_voxels}; give at least 1, or null.")
+        if self.high_pass is not None and not self.high_pass > 0:
+            raise ConfigError(
+                f"samples: responsive: high_pass is {self.high_pass}; it is a period in seconds, or null."
+            )
+        if self.name == self.source:
+            raise ConfigError(f"samples: responsive: name and from are both '{self.name}'; choose another name.")
+
+    @classmethod
+    def of(cls, chapter: Mapping | None) -> "ResponsiveSettings | None":
+        """Return the settings of the configuration's chapter ``samples.responsive``, if there is one."""
+        if not chapter:
+            return None
+        return cls(**{{"from": "source"}.get(key, key): value for key, value in chapter.items()})
+
+
+@dataclass(frozen=True)
 class SampleSettings:
     """Settings of the samples; the defaults are the choices of Shen et al. 2019, PLOS Comput. Biol.
 

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-from fmri2image.preprocess.derivatives import derivatives_settings
 from fmri2image.preprocess.fmriprep import check_fmriprep, fmriprep_settings
 from fmri2image.study.data import DataQuestions
 
@@ -40,7 +39,7 @@ class AdoptedQuestions(DataQuestions):
         timing = {"slice_timing": None, "slice_timing_reference": 0.5}
         timing |= self.preprocess_settings("discard_seconds", *timing)
         places = {"bids": self.bids_root, "tree": self.fmriprep_tree()}
-        return {"fmriprep": own, **places, **timing, "runs": self.run_names(wildcards.subject)}
+        return {"fmriprep": own, **places, **timing}
 
     def adopt_settings(self, wildcards: Any) -> dict:
         """Return what taking over another program's runs needs to know."""
@@ -52,7 +51,8 @@ class AdoptedQuestions(DataQuestions):
 
     def adopt_reference_settings(self, wildcards: Any) -> dict:
         """Return what taking over the reference needs to know: also which run is the first."""
-        return {**self.adopt_settings(wildcards), "run": self.run_names(wildcards.subject)[0]}
+        first = {**self.run_names(wildcards.subject)[0], "raw": self.reference_run(wildcards.subject)["bold"]}
+        return {**self.adopt_settings(wildcards), "run": first}
 
     def adopted_run(self, wildcards: Any) -> str:
         """Return what another program's run is known by: fMRIPrep's record of the subject, or the run's BOLD file."""

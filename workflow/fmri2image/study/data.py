@@ -5,7 +5,7 @@ from typing import Any
 
 from fmri2image.acquire.phantom import paradigm
 from fmri2image.study.importing import ImportQuestions
-from fmri2image.study.raw import CONFOUNDS, SERIES, SUMMARY
+from fmri2image.study.raw import BRAIN, CONFOUNDS, SERIES, SUMMARY
 
 # The defaults of samples.settings.MotionLimit, which is too heavy to import here; a test holds them equal.
 SAMPLES_APART = ("masks", "unions", "modulators", "responsive", "published")
@@ -70,16 +70,27 @@ class DataQuestions(ImportQuestions):
         """Return the summaries of all runs of a subject, from which its quality is drawn."""
         return self.run_files(wildcards.subject, f"{SUMMARY}.h5")
 
-    def quality_settings(self) -> dict:
-        """Return what figures of quality need to know: unions, and the first six areas that are unions as outlines."""
+    def drawn_samples(self) -> list[str]:
+        """Return the pattern of samples that figures of quality need: only where they alone know an area."""
+        return ["results/{dataset}/samples/sub-{subject}.h5"] if self.config["samples"].get("responsive") else []
+
+    def quality_settings(self, wildcards: Any) -> dict:
+        """Return what figures of quality need to know: unions, and the six areas that are outlined.
+
+        Unions come first, then areas that belong to none; without masks it is the responsive area, or the brain.
+        """
         unions = self.config["samples"]["unions"]
         joined = {name for name, parts in unions.items() if set(parts) & set(unions)}
-        outlines = [name for name in [*unions, "HVC"] if name not in joined][:6]
+        single = [name for name in self.masks if not any(name in unions[union] for union in set(unions) - joined)]
+        responsive = self.config["samples"].get("responsive")
+        outlines = [name for name in [*unions, *single] if name not in joined][:6]
+        areas = self.mask_areas(wildcards)
         return {
             "simulated": self.simulated,
             "unions": unions,
-            "outlines": outlines,
+            "outlines": outlines or [responsive["name"] if responsive else BRAIN],
             "motion_limit": self.motion_limit(),
+            **({"areas": areas} if areas else {}),
         }
 
     def motion_limit(self) -> dict | None:

@@ -88,12 +88,16 @@ class FetchQuestions(Paths):
         ConfigError
             If the manifest lacks one.
         """
-        paths = [path for group in (self.bundles(), self.stimulus_folders()) for paths in group.values() for path in paths]
+        paths = [
+            path for group in (self.bundles(), self.stimulus_folders()) for paths in group.values() for path in paths
+        ]
         return [self._remote(path) for path in dict.fromkeys([*paths, *self.images()])]
 
     def _remote(self, path: str) -> RemoteFile:
         if path not in self.remote:
-            raise ConfigError(f"config: acquire: {self.config['acquire']['openneuro']['manifest']} does not list {path}.")
+            raise ConfigError(
+                f"config: acquire: {self.config['acquire']['openneuro']['manifest']} does not list {path}."
+            )
         return self.remote[path]
 
     def bids_settings(self, paths: list[str]) -> dict:
@@ -155,7 +159,13 @@ class FetchQuestions(Paths):
                     for layer in layers
                 ]
                 decoded += [entry["feature_std"]] if "feature_std" in entry else []
-        return {"stimuli": stimuli, "samples": self._sample_names(), "weights": weights, "features": features, "decoded": decoded}
+        return {
+            "stimuli": stimuli,
+            "samples": self._sample_names(),
+            "weights": weights,
+            "features": features,
+            "decoded": decoded,
+        }
 
     def _sample_names(self) -> list[str]:
         chapter = self.config["samples"].get("published")

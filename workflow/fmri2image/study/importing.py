@@ -75,13 +75,15 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
         """Return the stimulus sets whose features in a network are computed from pictures."""
         return [name for name in self.stimulus_sets if name not in self.imported_features(network)]
 
-    def imported_inputs(self, network: str, stimulus_set: str) -> dict[str, Any]:
-        """Return the inputs of published features: their file and the names of the stimuli."""
+    def imported_inputs(self, network: str, stimulus_set: str) -> Any:
+        """Return the inputs of published features, their file and the names of the stimuli, as a function of wildcards."""
         name = self.published_features(network)[stimulus_set]
-        return {
-            "archive": lambda wildcards: self.entry_file(name.format(layer=wildcards.layer)),
-            "stimuli": f"{self.root}/stimuli/{stimulus_set}.h5",
-        }
+
+        def inputs(wildcards: Any) -> dict[str, str]:
+            archive = self.entry_file(name.format(layer=wildcards.layer))
+            return {"archive": archive, "stimuli": f"{self.root}/stimuli/{stimulus_set}.h5"}
+
+        return inputs
 
     def imported_settings(self, network: str, stimulus_set: str) -> dict:
         """Return what reading published features needs to know."""
@@ -102,22 +104,39 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
         """Return the decoders whose decoded features are taken from somebody's files."""
         return [name for name, entry in self.decoders.items() if entry["decoder"] == "published"]
 
-    def published_decoded(self, decoder: str) -> dict[str, Any]:
-        """Return the inputs of published decoded features."""
+    def published_decoded(self, decoder: str) -> Any:
+        """Return the inputs of published decoded features, as a function of wildcards."""
+        return lambda wildcards: self._published_decoded(decoder, wildcards.subject, wildcards.layer)
+
+    def _published_decoded(self, decoder: str, subject: str, layer: str) -> dict[str, Any]:
         entry = self.decoders[decoder]
         sets = [self.tests[test]["stimuli"] for test in entry["entries"]]
+        names = [name.format(subject=subject, layer=layer) for name in entry["entries"].values()]
         inputs: dict[str, Any] = {
-            "archives": lambda wildcards: [
-                self.entry_file(name.format(subject=wildcards.subject, layer=wildcards.layer))
-                for name in entry["entries"].values()
-            ],
+            "archives": [self.entry_file(name) for name in names],
             "stimuli": [f"{self.root}/stimuli/{name}.h5" for name in dict.fromkeys(sets)],
         }
-        if "feature_std" in entry:
-            inputs["feature_std"] = self.entry_file(entry["feature_std"])
+        for key in ("feature_std", "mean_features"):
+            if key in entry:
+                inputs[key] = self.entry_file(entry[key])
+        network = entry["network"]
+        known = [name for name in dict.fromkeys(sets) if self.featured(network, name)]
+        inputs["true_features"] = [f"{self.root}/features/{network}/{name}/{layer}.h5" for name in known]
+        training = self._norm_training(decoder)
+        if training:
+            inputs["training_features"] = f"{self.root}/features/{network}/{training}/{layer}.h5"
         if "names" in entry:
             inputs["names"] = list(entry["names"].values())
         return inputs
+
+    def _norm_training(self, decoder: str) -> str:
+        """Return the training set whose features a method's norm correction measures; empty for none."""
+        network = self.decoders[decoder]["network"]
+        users = [name for name, entry in self.methods.items() if entry.get("decoder") == decoder]
+        if not {self.methods[name]["norm_correction"] for name in users} & {"norm", "norm_layer"}:
+            return ""
+        sets = self.training_sets(self.decoder_tests(decoder))
+        return sets[0] if len(sets) == 1 and self.featured(network, sets[0]) else ""
 
     def published_decoded_settings(self, decoder: str) -> Any:
         """Return what reading published decoded features needs to know, as a function of the wildcards."""

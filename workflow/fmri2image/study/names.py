@@ -85,7 +85,9 @@ class NameChecks(Paths):
         if responsive:
             where = "samples.responsive"
             known_name(responsive["stimulus_set"], self.stimulus_sets, f"{where}.stimulus_set", "stimulus_sets")
-            known_name(responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks")
+            known_name(
+                responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks"
+            )
             tested = [name for name, test in self.tests.items() if test["stimuli"] == responsive["stimulus_set"]]
             if tested:
                 raise ConfigError(
@@ -114,9 +116,7 @@ class NameChecks(Paths):
         if self.source == "published" and not (
             "published" in self.config["samples"] or any(d["decoder"] == "published" for d in self.decoders.values())
         ):
-            raise ConfigError(
-                "config: acquire: source 'published' needs samples: published, or a decoder 'published'."
-            )
+            raise ConfigError("config: acquire: source 'published' needs samples: published, or a decoder 'published'.")
         for name, entry in self.networks.items():
             needed = {"shipped": "weights", "registry": "entry"}.get(entry["source"])
             if needed and needed not in entry:
@@ -127,6 +127,11 @@ class NameChecks(Paths):
             if entry["decoder"] == "published":
                 for test in [*entry["entries"], *entry.get("names", {})]:
                     known_name(test, self.tests, f"decode.decoders.{name}.entries", "tests")
+                    if "leave_out" in self.tests[test] or self.tests[test]["rows"] != "stimulus":
+                        raise ConfigError(
+                            f"config: decode.decoders.{name}: published decoded features have one row per stimulus of a "
+                            f"held-out test; set tests.{test}.rows to stimulus and give it a training set."
+                        )
         for row in self.analyses:
             decoder = self.decoders.get(self.methods.get(row["method"], {}).get("decoder", ""), {})
             if decoder.get("decoder") == "published":

@@ -22,7 +22,7 @@ from fmri2image.study.check import check_config
 from fmri2image.study.findings import SHOWN, Findings
 from fmri2image.study.own_bids import DESCRIPTION, OwnDataset, read_dataset
 from fmri2image.study.own_checks import choose_timing, compare_scans, read_run_events, read_scan
-from fmri2image.study.own_config import OwnStudy, ordered, write_config
+from fmri2image.study.own_config import ACTIVE, BRAIN, OwnStudy, ordered, primary_area, write_config
 from fmri2image.study.own_manifest import manifest_rows
 from fmri2image.study.own_masks import OwnMask, check_masks, find_masks
 from fmri2image.study.own_sets import LOCALIZER, assign_sets, choose_tests, parse_sets, shown_sets
@@ -104,11 +104,6 @@ def new_study(request: Request) -> tuple[Findings, list[str]]:
     t1w = {subject: request.bids / path for subject, path in dataset.t1w.items()}
     voxels = check_masks(masks, dataset.subjects, t1w, findings)
     areas = {area: voxels[area] for area in ordered(list(voxels))}
-    if not areas:
-        findings.know(
-            "There are no masks of areas, so voxels are chosen by their responses (docs/own-data.md says how); name masks with "
-            "MASKS='derivatives/masks/sub-{subject}/*_{area}.nii.gz'."
-        )
     # A run whose events cannot be read has no known stimuli and would stop the whole workflow: it is left out.
     usable = [run for run in runs if run.bold in events]
     study = OwnStudy(
@@ -128,6 +123,14 @@ def new_study(request: Request) -> tuple[Findings, list[str]]:
         inplane=all((run.subject, run.session) in dataset.inplane for run in runs),
         fmriprep=_fmriprep(request.bids),
     )
+    if not areas:
+        area = {ACTIVE: "the voxels that respond most to the training stimuli", BRAIN: "the whole brain"}[
+            primary_area(study)
+        ]
+        findings.know(
+            f"There are no masks of areas, so the data come from {area} (area {primary_area(study)}); name masks with "
+            "MASKS='derivatives/masks/sub-{subject}/*_{area}.nii.gz'."
+        )
     text = write_config(study)
     try:
         check_config(yaml.safe_load(text))
@@ -207,7 +210,7 @@ def _closing(request: Request, findings: Findings) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, or 1 if something must be fixed."""
     parser = argparse.ArgumentParser(prog="new-study", description="Make a study of your own BIDS folder.")
-    parser.add_argument("bids", type=Path, help=f"the folder that holds {DESCRIPTION}")
+    parser.add_argument("bids", help=f"the folder that holds {DESCRIPTION}")
     parser.add_argument("name", help="of the study: lower-case letters, digits and hyphens")
     parser.add_argument(
         "--masks", help="pattern of mask files, with {subject}, {area}, {hemisphere}, {session}, * and **"
@@ -219,9 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=Path("config"), help="folder of configurations")
     parser.add_argument("--force", action="store_true", help="replace the files of an earlier call")
     chosen = parser.parse_args(arguments)
+    if not chosen.bids or not chosen.name:
+        parser.error("give the folder and a name: make new-study BIDS=/data/my-study NAME=my-study")
     logging.getLogger("fmri2image").setLevel(logging.ERROR)  # warnings are part of the summary
     request = Request(
-        chosen.bids.expanduser().absolute(), chosen.name, chosen.masks or None, chosen.stimuli, chosen.sets, chosen.config,
+        Path(chosen.bids).expanduser().absolute(), chosen.name, chosen.masks or None, chosen.stimuli, chosen.sets, chosen.config,
         chosen.force,
     )  # fmt: skip
     try:

@@ -212,7 +212,9 @@ def _samples(study: OwnStudy) -> list[str]:
             f"  responsive: {{name: {ACTIVE}, stimulus_set: {study.split.training}, n_voxels: 2000}}",
         ]
     else:
-        lines.append("  # There are no masks of areas, and no runs apart that could choose voxels: the whole brain is used.")
+        lines.append(
+            "  # There are no masks of areas, and no runs apart that could choose voxels: the whole brain is used."
+        )
     lines.append(f"  unions:{'' if unions else ' {}'}")
     return [*lines, *(f"    {name}: {_flow(parts)}" for name, parts in unions.items())]
 

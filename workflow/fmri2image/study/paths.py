@@ -24,6 +24,7 @@ class Paths(Available):
         self.analyses, self.skipped = self.feasible(config["analyses"])
         self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
         self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
+
     def scanned_sets(self) -> list[str]:
         """Return the image sets that simulated subjects are shown; the others only serve as independent images."""
         shown = self.config["acquire"].get("simulate", {}).get("stimulus_sets", self.stimulus_sets)

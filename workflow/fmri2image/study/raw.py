@@ -44,6 +44,8 @@ class RawFiles:
         self.realigns: bool = self.engine in ("realign", "ants")
         self.preprocessed = "results/{dataset}/preprocess/sub-{subject}/sub-{subject}"
         self.masks: list[str] = config["samples"].get("masks", [])
+        # Whether volumes are interpolated onto a grid of the workflow's own and not onto that of the masks.
+        self.own_grid: bool = not self.masks or config.get("preprocess", {}).get("grid", "masks") == "epi"
 
     # Raw --------------------------------------------------------------------------------------------------------------
 
@@ -157,16 +159,19 @@ class RawFiles:
             return {}
         return {f"{self.bids_root}/{path}": area for path, area in self.layout.masks(subject).items()}
 
-    def mask_files(self, wildcards: Any) -> list[str]:
-        """Return the masks whose voxels are kept: those of the areas or, where there are none, that of the brain."""
-        found = list(self.area_masks(wildcards.subject))
-        return found or [f"{self.preprocessed}_space-T1w_desc-brain_mask.nii.gz".format(**self._names(wildcards))]
-
     def grid_file(self, wildcards: Any) -> str:
         """Return the image onto whose grid volumes are interpolated: a mask, or one that the workflow makes."""
-        if self.masks:
-            return self.mask_files(wildcards)[0]
+        if not self.own_grid:
+            return self.given_masks(wildcards)[0]
         return f"{self.preprocessed}_space-T1w_desc-grid_mask.nii.gz".format(**self._names(wildcards))
+
+    def given_masks(self, wildcards: Any) -> list[str]:
+        """Return the masks of a subject's areas, none where the brain is the only area."""
+        return list(self.area_masks(wildcards.subject))
+
+    def given_grid(self, wildcards: Any) -> str | list[str]:
+        """Return the grid of the workflow's own, none where the masks have one."""
+        return self.grid_file(wildcards) if self.own_grid else []
 
     def mask_areas(self, wildcards: Any) -> dict[str, str]:
         """Return the area of every mask, for masks whose names do not tell it; empty for the simulated subjects."""

@@ -1,6 +1,7 @@
 """What the rules of report ask of a study."""
 
 import json
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,8 @@ class ReportQuestions(DataQuestions):
     def page_settings(self) -> dict:
         """Return what the first page needs to know: all settings, because it prints them, in alphabetical order."""
         settings = {**self.report_settings(), **self.example_settings()}
+        if self.skipped:
+            settings["skipped"] = [asdict(one) for one in self.skipped]
         return {**settings, "config": json.loads(json.dumps(self.config, sort_keys=True))}
 
     def subject_page_settings(self) -> dict:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 # only when it is used, so that an edit to one network reruns that network alone (`core.digest.code_digest(also=...)`).
 NETWORKS = {
     "vgg19": "vgg",
+    "vgg19-leaky": "vgg",
     "vgg-small": "vgg",
     "squeezenet1_1": "squeezenet",
     "efficientnet-lite0": "efficientnet",

@@ -1,15 +1,13 @@
 """What networks with published weights share: how they are built, and the checksum of their arrays."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.features.networks.base import Network
-from fmri2image.features.networks.weights import read_weights
+from fmri2image.features.networks.weights import arrays_sha256, read_weights
 
 
 def build_published(kind: type[Network], settings: Mapping, weights_path: str | Path | None) -> Network:
@@ -48,16 +46,6 @@ def build_published(kind: type[Network], settings: Mapping, weights_path: str | 
     else:
         raise ConfigError(f"network '{name}' needs 'weights' (a file) or a 'seed' (random weights).")
     return network.eval()
-
-
-def arrays_sha256(arrays: Mapping[str, np.ndarray | torch.Tensor]) -> str:
-    """Return the SHA-256 of named float32 arrays: names, shapes and numbers, whatever file they are kept in."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(np.asarray(arrays[name]), dtype="<f4")
-        digest.update(f"{name} {list(values.shape)}\n".encode())
-        digest.update(values.tobytes())
-    return digest.hexdigest()
 
 
 def check_arrays(network: Network, expected: str, path: str | Path) -> None:

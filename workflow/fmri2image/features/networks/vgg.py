@@ -1,4 +1,4 @@
-"""Networks of the VGG family: VGG19 at its published size and a small sister for the simulated subjects.
+"""Networks of the VGG family: VGG19, VGG-16 and VGG-Face as published, and a small sister for the simulated subjects.
 
 Simonyan & Zisserman 2014 (configuration E); the variant of Shen et al. 2019 for imagery has average pooling and a leaky
 rectifier (slope 0.2). One class, one table of widths.
@@ -66,6 +66,31 @@ ARCHITECTURES = {
         convolutions=(2, 2, 4, 4, 4),
         units=(4096, 4096, 1000),
         mean=(104.00698793, 116.66876762, 122.67891434),
+    ),
+    # Imagery in Shen et al. 2019: the same weights, average pooling, a leaky rectifier (code: DeepImageReconstruction).
+    "vgg19-leaky": Architecture(
+        size=224,
+        widths=(64, 128, 256, 512, 512),
+        convolutions=(2, 2, 4, 4, 4),
+        units=(4096, 4096, 1000),
+        pooling="average",
+        slope=0.2,
+        mean=(104.00698793, 116.66876762, 122.67891434),
+    ),
+    # The means of VGG's own readme, and of VGG-Face (Parkhi et al. 2015; blue first, as its Caffe file wants them).
+    "vgg16": Architecture(
+        size=224,
+        widths=(64, 128, 256, 512, 512),
+        convolutions=(2, 2, 3, 3, 3),
+        units=(4096, 4096, 1000),
+        mean=(103.939, 116.779, 123.68),
+    ),
+    "vgg-face": Architecture(
+        size=224,
+        widths=(64, 128, 256, 512, 512),
+        convolutions=(2, 2, 3, 3, 3),
+        units=(4096, 4096, 2622),
+        mean=(93.59396362304688, 104.76238250732422, 129.186279296875),
     ),
     # fc8 names the silhouette, texture, palette and background of the generated images (see features.train).
     "vgg-small": Architecture(

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -32,7 +33,8 @@ def read_weights(network: Network, path: str | Path) -> dict:
     Returns
     -------
     attributes : dict
-        ``weights`` (file name) and ``weights_sha256``.
+        ``weights`` (file name), ``weights_sha256``, and ``arrays_sha256`` (see `arrays_sha256`: the same for equal weights
+        in any file); of converted weights ``belongs_to`` too (`fmri2image.features.convert.belongs`).
 
     Raises
     ------
@@ -59,7 +61,11 @@ def read_weights(network: Network, path: str | Path) -> dict:
         )
         raise DataError(f"{path} does not fit network '{network.name}' as configured: {detail}.")
     network.load_state_dict({name: value.to(torch.float32) for name, value in stored.items()}, assign=True)
-    return {"weights": path.name, "weights_sha256": checksum}
+    digest = arrays_sha256(stored)
+    if metadata.get("arrays_sha256", digest) != digest:
+        raise DataError(f"{path} holds other arrays than were converted; delete it and convert the weights again.")
+    attributes = {"weights": path.name, "weights_sha256": checksum, "arrays_sha256": digest}
+    return attributes | ({"belongs_to": metadata["belongs_to"]} if "belongs_to" in metadata else {})
 
 
 def checked_sha256(path: Path, network: str) -> str:
@@ -88,3 +94,13 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 checksum of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def arrays_sha256(arrays: Mapping[str, np.ndarray | torch.Tensor]) -> str:
+    """Return the SHA-256 of named float32 arrays: names, shapes and numbers, whatever file they are kept in."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(np.asarray(arrays[name]), dtype="<f4")
+        digest.update(f"{name} {list(values.shape)}\n".encode())
+        digest.update(values.reshape(-1).view(np.uint8))  # no copy: fc6 of VGG19 alone has 411 MB
+    return digest.hexdigest()

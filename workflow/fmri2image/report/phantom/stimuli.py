@@ -6,9 +6,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from fmri2image.core.arrays import read_array
 from fmri2image.report.phantom.files import save_figure
 from fmri2image.report.sheets import Canvas, spread
+from fmri2image.report.stimuli import shown_images
 from fmri2image.report.style import MM, PAGE_WIDTH, footnote
 
 COLUMNS, ROWS_OF_CATEGORIES, OF_CATEGORY = 15, 2, 3
@@ -38,7 +38,7 @@ def draw_stimuli(
     """
     of_set = {Path(path).stem: path for path in stimuli}
     category = table.drop_duplicates("stimulus").set_index("stimulus")["category"]
-    sets = {name: read_array(of_set[name], "images") for name in settings["uses"]}
+    sets = {name: shown_images(of_set[name]) for name in settings["uses"]}
     shown = {name: choose(images.rows, category) for name, images in sets.items()}
     tile = (PAGE_WIDTH - LABEL) / COLUMNS
     lines = {name: -(-len(names) // COLUMNS) for name, names in shown.items()}
@@ -56,7 +56,7 @@ def draw_stimuli(
         canvas.text(1.0, top + 4.0, f"{share}\n{settings['uses'][name]}", size=6, va="top", linespacing=1.3)
         for number, image in enumerate(images.take(shown[name], name).values):
             x, y = LABEL + number % COLUMNS * tile, top + number // COLUMNS * tile
-            canvas.picture(x, y, 0.95 * tile, image)
+            canvas.picture(x, y, 0.95 * tile, image.transpose(1, 2, 0))
         top += lines[name] * tile + GAP
     canvas.note(footnote(True, False, "Images chosen evenly by name, not by look."))
     save_figure(figure, outputs, palette=None)
