@@ -91,7 +91,7 @@ if study.collection:
 
         rule:
             name:
-                f"fetch_{name}".replace("-", "_")
+                f"fetch_bids_{name}".replace("-", "_")
             output:
                 files=[f"{study.bids_root}/{path}" for path in paths],
             log:
@@ -118,7 +118,7 @@ if study.collection:
 
         rule:
             name:
-                f"fetch_{folder}".replace("-", "_").replace("/", "_")
+                f"fetch_bids_{folder}".replace("-", "_").replace("/", "_")
             output:
                 folder=directory(f"{study.bids_root}/{folder}"),
             log:
@@ -141,7 +141,7 @@ if study.collection:
             script:
                 "../scripts/fetch_bids.py"
 
-    rule fetch_image:
+    rule fetch_bids:
         output:
             files=f"{study.bids_root}/{{path}}",
         log:

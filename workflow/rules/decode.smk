@@ -58,7 +58,7 @@ for decoder in study.published_decoders():
             runtime=120,
         params:
             settings=study.published_decoded_settings(decoder),
-            code=code_digest("import_decoded", also=[study.network_module(study.decoders[decoder]["network"])]),
+            code=code_digest("import_decoded"),
             env=env_digest("decode"),
         message:
             f"sub-{{wildcards.subject}}, {{wildcards.roi}}, {{wildcards.layer}}: features published as {decoder}"

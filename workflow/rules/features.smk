@@ -44,7 +44,7 @@ if any(entry["source"] == "registry" for entry in study.networks.values()):
             runtime=60,
         params:
             settings=study.convert_settings,
-            code=code_digest("convert_weights"),
+            code=lambda wildcards: code_digest("convert_weights", also=[study.entry_module(wildcards.entry)]),
             env=env_digest("features"),
         message:
             "weights {wildcards.entry} as safetensors"
@@ -77,7 +77,7 @@ for network in study.networks:
                 runtime=240,
             params:
                 settings=study.imported_settings(network, stimulus_set),
-                code=code_digest("import_features", also=[study.network_module(network)]),
+                code=code_digest("import_features"),
                 env=env_digest("features"),
             message:
                 f"published features of stimulus set {stimulus_set} in {network}, {{wildcards.layer}}"

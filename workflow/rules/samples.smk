@@ -83,10 +83,7 @@ elif study.source == "published":
 
 elif study.source in ("vim1", "brains"):
 
-    # One rule per dataset, named after it, because its script reads its own files.
-    rule:
-        name:
-            f"import_{study.source}"
+    rule import_restricted:
         input:
             study.restricted_files(),
         output:
@@ -94,9 +91,9 @@ elif study.source in ("vim1", "brains"):
             images=expand("results/{{dataset}}/stimuli/{stimulus_set}.h5", stimulus_set=study.stimulus_sets),
             table="results/{dataset}/stimuli/stimuli.tsv",
         log:
-            f"results/logs/import_{study.source}/{{dataset}}.log",
+            "results/logs/import_restricted/{dataset}.log",
         benchmark:
-            f"results/benchmarks/import_{study.source}/{{dataset}}.tsv"
+            "results/benchmarks/import_restricted/{dataset}.tsv"
         conda:
             "../../envs/samples.yaml"
         threads: 1
@@ -105,12 +102,12 @@ elif study.source in ("vim1", "brains"):
             runtime=60,
         params:
             settings=study.restricted_settings(),
-            code=code_digest(f"import_{study.source}"),
+            code=code_digest("import_restricted"),
             env=env_digest("samples"),
         message:
             f"samples and stimuli of {study.source}"
         script:
-            f"../scripts/import_{study.source}.py"
+            "../scripts/import_restricted.py"
 
 else:
 

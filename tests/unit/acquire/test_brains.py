@@ -52,12 +52,12 @@ def test_samples_and_images(folder):
 
 
 def test_the_script_writes_everything(folder, tmp_path):
-    spec = importlib.util.spec_from_file_location("import_brains", SCRIPTS / "import_brains.py")
+    spec = importlib.util.spec_from_file_location("import_restricted", SCRIPTS / "import_restricted.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     out = tmp_path / "out"
     paths = [str(out / name) for name in ("sub-01.h5", "train.h5", "test.h5", "stimuli.tsv")]
-    script.main(paths[:1], paths[1:3], paths[3], {"data": str(folder), "subjects": ["01"]})
+    script.main(paths[:1], paths[1:3], paths[3], {"source": "brains", "data": str(folder), "subjects": ["01"]})
     assert read_bdata(paths[0]).data.shape == (10, 7)
     assert read_array(paths[1], "images").values.shape == (7, 56, 56, 3)
     assert len(read_table(paths[3])) == 10

@@ -75,14 +75,16 @@ def test_splits(folder, split, tested):
 
 @pytest.mark.usefixtures("small")
 def test_the_script_writes_everything(folder, tmp_path):
-    spec = importlib.util.spec_from_file_location("import_vim1", SCRIPTS / "import_vim1.py")
+    spec = importlib.util.spec_from_file_location("import_restricted", SCRIPTS / "import_restricted.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     out = tmp_path / "out"
     samples = [str(out / "samples" / f"sub-{subject}.h5") for subject in ("01", "02")]
     images = [str(out / "stimuli" / f"{name}.h5") for name in ("train", "test")]
     table = str(out / "stimuli" / "stimuli.tsv")
-    script.main(samples, images, table, {"data": folder, "subjects": ["01", "02"], "split": "original"})
+    script.main(
+        samples, images, table, {"source": "vim1", "data": folder, "subjects": ["01", "02"], "split": "original"}
+    )
     assert read_bdata(samples[1]).data.shape == (16, 5)
     shown = read_array(images[0], "images")
     assert shown.values.shape == (9, SIDE, SIDE, 3) and shown.values.dtype == np.uint8

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmri2image.core.arrays import LabelledArray, read_array
+from fmri2image.core.arrays import LabelledArray, read_array, read_attributes
 from fmri2image.core.errors import ConfigError, LabelMismatchError
 from fmri2image.decode.norm import KINDS, REFERENCES, SIZES, correct, factors, needs_centre, possible
 
@@ -47,6 +47,10 @@ class DecodedFeatures:
     def layers(self) -> list[str]:
         """Names of the layers."""
         return list(self.paths)
+
+    def attributes(self, layer: str) -> dict:
+        """Return what the file of a layer says about its features."""
+        return read_attributes(self.paths[layer])
 
     def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
         """Return corrected features (n_rows, channels, height, width) or (n_rows, units), float32, of the rows named."""
@@ -95,6 +99,10 @@ class FeaturesInMemory:
     def layers(self) -> list[str]:
         """Names of the layers."""
         return list(self._arrays)
+
+    def attributes(self, layer: str) -> dict:
+        """Return what is known about the features of a layer."""
+        return self._arrays[layer].attributes
 
     def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
         """Return features of the rows named, as `DecodedFeatures.read` does."""

@@ -14,6 +14,7 @@ from fmri2image.core.samples import Samples
 from fmri2image.core.splits import Fold, folds, test_rows
 from fmri2image.decode.norm import REFERENCES, SIZES, RowSizes, reference_sizes, size_table
 from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
+from fmri2image.features.convert.belongs import check_belongs
 
 
 @dataclass
@@ -195,6 +196,10 @@ class _FeatureRows:
         first = self._files[0]["features"]
         self.shape = first.shape[1:]
         self.attributes = dict(first.attrs)
+        paths = list(self._paths.values())
+        for path, file in zip(paths[1:], self._files[1:], strict=True):
+            if "network" in self.attributes:
+                check_belongs(self.attributes, file["features"].attrs, f"{paths[0]}", f"the features in {path}")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,6 +13,8 @@ import torch
 
 from fmri2image.core.arrays import LabelledArray
 from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.features.convert.belongs import check_belongs
+from fmri2image.features.extract import layer_attributes
 from fmri2image.features.networks import build_network
 from fmri2image.reconstruct.interface import Reconstructions
 from fmri2image.reconstruct.lbfgs import minimise
@@ -129,6 +131,10 @@ def reconstruct(
     """
     options = Settings(**settings)
     network = build_network(dict(options.network)).to(device).eval()
+    for layer in options.layers:
+        about = test.attributes(layer)
+        if "network" in about:  # permuted refits carry none
+            check_belongs(about, layer_attributes(network, layer), f"Layer {layer} of the features", "the network's")
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     images, paths = [], []

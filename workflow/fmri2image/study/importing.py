@@ -7,9 +7,6 @@ from fmri2image.acquire.registry import registry_entry
 from fmri2image.study.decoding import DecodingQuestions
 from fmri2image.study.fetching import FetchQuestions
 
-# Files of the restricted datasets, below the folder where the user keeps them.
-RESTRICTED = ("vim1", "brains")
-
 
 class ImportQuestions(FetchQuestions, DecodingQuestions):
     """Inputs and settings of imports."""
@@ -54,16 +51,21 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
             "leave_out": self.config["samples"].get("leave_out", []),
         }
 
+    @property
+    def restricted_folder(self) -> str:
+        """Where the user has put a dataset that may not be downloaded by itself."""
+        return self.config["acquire"].get("data") or f"resources/restricted/{self.source}"
+
     def restricted_files(self) -> list[str]:
-        """Return the folder of a restricted dataset."""
-        folder = self.config["acquire"].get("data") or f"resources/restricted/{self.source}"
-        return [folder] if Path(folder).is_dir() else []
+        """Return that folder where it is there; without it the reader says what to put where."""
+        return [self.restricted_folder] if Path(self.restricted_folder).is_dir() else []
 
     def restricted_settings(self) -> dict:
-        """Return what reading a restricted dataset needs to know."""
+        """Return what reading it needs to know."""
         chapter = self.config["acquire"]
-        settings = {"data": chapter.get("data") or f"resources/restricted/{self.source}", "subjects": self.subjects}
-        return {**settings, **({"split": chapter.get("split", "seeliger2018")} if self.source == "vim1" else {})}
+        settings = {"source": self.source, "data": self.restricted_folder, "subjects": self.subjects}
+        settings["show"] = chapter.get("show", False)
+        return settings | ({"split": chapter.get("split", "seeliger2018")} if self.source == "vim1" else {})
 
     # Features ---------------------------------------------------------------------------------------------------------
 
@@ -161,6 +163,10 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
     def weights_source(self, wildcards: Any) -> str:
         """Return the file that holds the weights of an entry of the registry."""
         return self.entry_file(wildcards.entry)
+
+    def entry_module(self, entry: str) -> str:
+        """Return the module that builds the network of an entry's weights."""
+        return self.network_module(next(n for n, one in self.networks.items() if one.get("entry") == entry))
 
     def convert_settings(self, wildcards: Any) -> dict:
         """Return what converting weights needs to know."""

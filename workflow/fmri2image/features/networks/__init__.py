@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 NETWORKS = {
     "vgg19": "vgg",
     "vgg19-leaky": "vgg",
+    "vgg16": "vgg",
+    "vgg-face": "vgg",
     "vgg-small": "vgg",
     "squeezenet1_1": "squeezenet",
     "efficientnet-lite0": "efficientnet",
