@@ -13,6 +13,7 @@ import urllib.parse
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 PREFIXES = ("/openneuro.org/", "/plain/", "/ndownloader/files/")
 PAGE = b"<!DOCTYPE html>\n<html><body>Please log in.</body></html>\n" * 20
@@ -83,6 +84,11 @@ class Loopback:
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.bucket = f"{self.address}/openneuro.org"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def add_folder(self, folder: Path, name: str) -> None:
+        """Serve every file of a folder as ``<name>/<path in it>``."""
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            self.files[f"{name}/{path.relative_to(folder).as_posix()}"] = path.read_bytes()
 
     def figshare(self, name: str) -> str:
         """Return the address that redirects to a file."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fmri2image.acquire.manifests import read_manifest
+from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import ConfigError
 from fmri2image.study import load_study
 from fmri2image.study.check import SCHEMA, check_config
@@ -33,13 +35,63 @@ def test_every_configuration_is_a_study_of_its_own():
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+# The example for own data names a folder that nobody has.
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem != "own-data"], ids=lambda path: path.stem)
 def test_dry_run(repository, path):
     repository.configfile = f"config/{path.name}"
     jobs = repository.jobs()
-    assert {"reconstruct_images", "score_images", "write_summary"} <= set(jobs)
+    assert {"reconstruct_images", "write_subject_page", "write_summary"} <= set(jobs)
+    # Natural images are not public: what has no picture is reconstructed and drawn, but no picture is compared.
+    assert ("score_images" in jobs) == (not path.stem.startswith("ds001246"))
     if path.stem == "config":  # the demo: starting a job costs almost a second
         assert sum(jobs.values()) <= 250
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(repository):
+    done = repository.snakemake("-n", configfile="config/own-data.yaml")
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if line.strip() and "workflow specific profile" not in line]
+    assert len(lines) == 1 and "acquire.bids.folder" in lines[0] and "does not exist" in lines[0]
+
+
+DOWNLOADS = {
+    # configuration: (runs, bytes of everything that is downloaded of OpenNeuro)
+    "ds000255": (62, 1_470_630_654),
+    "ds001246": (295, None),
+    "ds001506": (528, None),
+    "ds001761": (404, None),
+}
+
+
+@pytest.mark.parametrize("name", DOWNLOADS)
+def test_downloads_are_what_the_manifest_says(name):
+    study = load_study(read(WORKFLOW.parent / "config" / f"{name}.yaml"))
+    n_runs, n_bytes = DOWNLOADS[name]
+    rows = read_manifest(study.config["acquire"]["openneuro"]["manifest"])
+    bold = [row for row in rows if row.suffix == "bold" and row.path.endswith(".nii.gz")]
+    wanted = {row.path for row in bold if row.stimulus_set in study.run_sets and not row.path.startswith("deriv")}
+    files = study.bids_files()
+    assert {file.path for file in files if file.suffix == "bold" and "nii" in file.path} == wanted
+    assert len(wanted) == n_runs
+    assert n_bytes is None or sum(file.size for file in files) == n_bytes
+
+
+def test_one_subject_with_every_experiment_is_its_share_of_the_manifest(tmp_path):
+    config = read(WORKFLOW.parent / "config" / "ds001506.yaml")
+    config["subjects"] = ["01"]
+    for name in ("train", "test"):  # with the pictures, imagery is decoded too
+        config["acquire"]["stimuli"][name]["folder"] = str(tmp_path)
+    study = load_study(config)
+    rows = [row for row in read_manifest("resources/manifests/ds001506.tsv") if row.subject == "01"]
+    assert study.skipped == []
+    annexed = sum(row.size for row in rows if row.path.endswith(".nii.gz"))
+    assert round(annexed / 1e9, 2) == 36.24
+    # Of the in-plane images only that of the reference's session is needed.
+    inplane = [row for row in rows if row.suffix == "inplaneT2"]
+    files = [file for file in study.bids_files() if file.path.endswith(".nii.gz")]
+    assert len([file for file in files if file.suffix == "inplaneT2"]) == 1
+    kept = sum(file.size for file in files if file.suffix == "inplaneT2")
+    assert sum(file.size for file in files) == annexed - sum(row.size for row in inplane) + kept
 
 
 def test_dry_run_on_a_folder_of_data(repository, tmp_path):

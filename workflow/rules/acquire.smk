@@ -242,3 +242,29 @@ if study.external:
             "stimuli of all sets"
         script:
             "../scripts/list_stimuli.py"
+
+
+# A target of its own: asks every address of the registry, fetches small files of each kind and checks them (docs/registry.md).
+rule check_real:
+    output:
+        table="results/check_real.tsv",
+        text="results/check_real.md",
+    log:
+        "results/logs/check_real/check_real.log",
+    benchmark:
+        "results/benchmarks/check_real/check_real.tsv"
+    localrule: True
+    conda:
+        "../../envs/features.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=dict(limit=50_000_000),
+        code=code_digest("check_real"),
+        env=env_digest("features"),
+    message:
+        "what the real files are like"
+    script:
+        "../scripts/check_real.py"

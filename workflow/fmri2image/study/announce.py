@@ -14,6 +14,7 @@ from typing import Any
 from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import ConfigError, Fmri2imageError
 from fmri2image.core.job import LAST_LINE
+from fmri2image.study.plan_rule import print_plan
 from fmri2image.study.study import Study, load_study
 
 PROFILES = WORKFLOW.parent / "profiles"
@@ -33,7 +34,9 @@ def study_or_exit(config: Mapping[str, Any], arguments: Sequence[str] = ()) -> S
     """
     try:
         check_profile(arguments)
-        return load_study(config)
+        study = load_study(config)
+        study.check_folders()
+        return study
     except Fmri2imageError as error:
         sys.exit(str(error))
 
@@ -138,6 +141,11 @@ def on_error(study: Study, workflow: Any) -> None:
     count = "1 job" if len(failed) == 1 else f"{len(failed)} jobs"
     closing = f"{LAST_LINE}{count} failed; what was finished is kept, and the same command goes on from there."
     _say([*failure_lines(failed), *([closing] if failed else [])], run_log(study), "a")
+
+
+def on_success(study: Study, workflow: Any) -> None:
+    """Print what the run was asked to tell: the plan, if that was its target."""
+    print_plan(study, workflow)
 
 
 def run_log(study: Study) -> Path:

@@ -38,7 +38,7 @@ class Available(RawFiles):
         given = self.config["acquire"].get("run_sets")
         if given or self.simulated:
             return given or self.stimulus_sets
-        used = {test for row in self.analyses for test in row["tests"]}
+        used = {test for row in self.analyses for test in row["tests"] if test in self.tests}
         names = {name for test in used for name in self._sets_of_test(self.tests[test])}
         responsive = self.config["samples"].get("responsive") or {}
         modulators = self.config["samples"].get("modulators") or {}
@@ -110,7 +110,7 @@ class Available(RawFiles):
         if not kept:
             reasons = "; ".join(dict.fromkeys(one.reason for one in skipped))
             raise ConfigError(f"config: analyses: none of them can be made: {reasons}.")
-        for test in dict.fromkeys(test for row in kept for test in row["tests"]):
+        for test in dict.fromkeys(test for row in kept for test in row["tests"] if test in self.tests):
             stimuli = self.tests[test]["stimuli"]
             if not self.pictured(stimuli):
                 reason = f"of the set {stimuli}: {self.unpictured_reason(stimuli)}"

@@ -1,11 +1,13 @@
 """Where a study's raw and preprocessed files lie: simulated, downloaded, or in a BIDS folder of the user's own."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.layout import DESCRIPTION, ManifestLayout, RawRun, SimulatedLayout
 from fmri2image.acquire.manifests import RemoteFile, read_manifest
 from fmri2image.acquire.phantom import paradigm
+from fmri2image.core.errors import ConfigError
 
 # What preprocessing hands over of every run, without the ending.
 SERIES = "space-T1w_desc-areas_timeseries"
@@ -62,6 +64,12 @@ class RawFiles:
         if self.source == "bids":
             return self.config["acquire"]["bids"]["folder"].rstrip("/")
         return f"{self.root}/bids"
+
+    def check_folders(self) -> None:
+        """Check that a folder of the user's own is there; raises ConfigError."""
+        if self.source == "bids" and not Path(self.bids_root, DESCRIPTION).is_file():
+            what = "holds no dataset_description.json" if Path(self.bids_root).is_dir() else "does not exist"
+            raise ConfigError(f"config: acquire.bids.folder: {self.bids_root} {what}; give the top of a BIDS folder.")
 
     @property
     def manifest(self) -> tuple[RemoteFile, ...]:

@@ -45,11 +45,21 @@ class ReportQuestions(DataQuestions):
         }
 
     def page_settings(self) -> dict:
-        """Return what the first page needs to know: all settings, because it prints them, in alphabetical order."""
+        """Return what the first page needs to know: all settings, because it prints them, in alphabetical order.
+
+        Where downloads come from is not among them: checksums say what they are, and nothing reruns for another mirror.
+        """
         settings = {**self.report_settings(), **self.example_settings()}
         if self.skipped:
             settings["skipped"] = [asdict(one) for one in self.skipped]
-        return {**settings, "config": json.loads(json.dumps(self.config, sort_keys=True))}
+        config = json.loads(json.dumps(self.config, sort_keys=True))
+        for chapter, key in (
+            (config["acquire"], "mirror"),
+            (config["acquire"], "offline"),
+            (config["acquire"].get("openneuro", {}), "url"),
+        ):
+            chapter.pop(key, None)
+        return {**settings, "config": config}
 
     def subject_page_settings(self) -> dict:
         """Return what the page of a subject needs to know."""

@@ -1,0 +1,313 @@
+"""How much work a job has: the drivers of ``resources/rates.tsv``, from the configuration and the manifests."""
+
+import csv
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from fmri2image.acquire.phantom import paradigm
+from fmri2image.core.errors import ConfigError
+from fmri2image.core.splits import training_name
+from fmri2image.study.paths import TRUE_FEATURES
+from fmri2image.study.plan_jobs import Job
+from fmri2image.study.study import Study
+
+FLOAT = 4e-9  # GB of one float32
+# Distinct stimuli of the public datasets, counted in their events files; ds001761: of all four subjects together.
+STIMULI = {
+    "ds000255": {"random": 880, "shapes": 5, "letters": 5, "lettersthin": 5, "letterslong": 5},
+    "ds001246": {"train": 1200, "test": 50, "imagery": 50},
+    "ds001506": {"train": 1200, "test": 50, "shapes": 40, "letters": 10, "imagery": 25},
+    "ds001761": {"train": 31772, "test": 80, "imagery": 20},
+    "miyawaki2008": {"figures": 40},
+}
+COLLECTIONS = {"deeprecon": "ds001506", "god": "ds001246"}  # of the registry, by the beginning of an entry's name
+BLOCK_BYTES = 200_000_000  # of `decode.layers`
+AREA_VOXELS, SIMULATED_VOXELS = 11_700, 1_200  # of visual cortex at 2 mm (ds001506, sub-01), and of the demo
+UNKNOWN_SET = 100  # stimuli of a set that nobody has listed yet
+SIMULATED_VOXEL = 1.4e-9  # GB per voxel of a simulated BOLD file (the demo's)
+
+
+class Amounts:
+    """Amounts of every driver in a job.
+
+    Parameters
+    ----------
+    study : Study
+    downloads : mapping from file to GB
+        Files that are to be fetched.
+
+    Attributes
+    ----------
+    notes : dict
+        What had to be assumed, in the order in which it was needed; the values mean nothing.
+    """
+
+    def __init__(self, study: Study, downloads: Mapping[str, float] | None = None) -> None:
+        self.study, self.downloads = study, dict(downloads or {})
+        self.notes: dict[str, None] = {}
+
+    def amount(self, driver: str, job: Job) -> float:
+        """Return the amount of a driver in a job, in the driver's unit."""
+        return DRIVERS[driver](self, job)
+
+    # Raw data ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _run_gb(self) -> dict[tuple[str, ...], float]:
+        """GB of the BOLD file of every run, by subject, session, task and run."""
+        study = self.study
+        if study.simulated:
+            settings = study.config["acquire"]["simulate"]
+            voxels = 1.0
+            for side in settings["slab"]:
+                voxels *= side / settings["voxel_size"]
+            return {
+                (subject, row["session"], row["task"], row["run"]): row["n_volumes"] * voxels * SIMULATED_VOXEL
+                for subject in study.subjects
+                for row in paradigm.run_table(settings, subject).to_dict("records")
+            }
+        sizes = {file.path: file.size for file in study.manifest}
+        return {
+            (subject, run.session, run.task, run.run): sizes.get(run.bold, 0) / 1e9
+            for subject, runs in study.raw_runs.items()
+            for run in runs
+        }
+
+    def bold_gb(self, job: Job) -> float:
+        """GB of raw BOLD: of a run, of the first run for the reference, or of a subject."""
+        subject = job.wildcards.get("subject") or job.rule.rpartition("_")[2]
+        mine = {key: gb for key, gb in self._run_gb.items() if key[0] == subject}
+        if "run" in job.wildcards:
+            keys = ("subject", "session", "task", "run")
+            return mine.get(tuple(job.wildcards.get(key, "") for key in keys), 0.0)
+        if job.rule == "make_reference":
+            return next(iter(mine.values()), 0.0)
+        return sum(mine.values())
+
+    def kept_bold_gb(self, job: Job) -> float:
+        """GB of raw BOLD of a run whose preprocessed volumes are kept; 0 where only signals are."""
+        return self.bold_gb(job) if self.study.kept_bold("nii.gz") else 0.0
+
+    def download_gb(self, job: Job) -> float:
+        """GB to fetch, guessed where nobody has published a size."""
+        folders = tuple(f"{output}/" for output in job.outputs)
+        return sum(gb for file, gb in self.downloads.items() if file in job.outputs or file.startswith(folders))
+
+    # Stimuli ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Stimuli of the sets that somebody has listed or counted."""
+        study = self.study
+        known = dict(STIMULI.get(self._collection, {}))
+        if study.simulated:
+            known = _simulated_counts(study)
+        table = Path(study.root) / "stimuli" / "stimuli.tsv"
+        if table.is_file():
+            with table.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file, delimiter="\t"))
+            names = [row.get("stimulus_set", "") for row in rows]
+            known |= {name: names.count(name) for name in set(names)}
+        return known
+
+    @property
+    def _collection(self) -> str:
+        study = self.study
+        entries = (study.config["samples"].get("published") or {}).get("entries", {})
+        first = next(iter(entries.values()), "").split("-")[0]
+        return study.collection or COLLECTIONS.get(first, "") or study.source
+
+    def count(self, stimulus_set: str) -> int:
+        """Return the number of stimuli of a set."""
+        if stimulus_set not in self._counts:
+            self.notes[f"the number of stimuli in {stimulus_set} is not known yet; {UNKNOWN_SET} are assumed"] = None
+        return self._counts.get(stimulus_set, UNKNOWN_SET)
+
+    def _rows(self, test: str) -> int:
+        return self.count(self.study.tests[test]["stimuli"])
+
+    def stimuli(self, job: Job) -> float:
+        """Stimuli of a job's set or test; of all sets where it names none."""
+        if "stimulus_set" in job.wildcards:
+            return self.count(job.wildcards["stimulus_set"])
+        if "test" in job.wildcards:
+            return self._rows(job.wildcards["test"])
+        return sum(self.count(name) for name in self.study.stimulus_sets)
+
+    # Networks ---------------------------------------------------------------------------------------------------------
+
+    def _units(self, network: str, layers: list[str]) -> int:
+        """Units of some layers of a network of the configuration, 0 for a network that cannot be built."""
+        from fmri2image.study.plan_networks import layer_units
+
+        try:
+            units = layer_units(self.study.networks[network]["network"])
+            return sum(units[layer] for layer in layers)
+        except (ConfigError, KeyError) as error:
+            self.notes[f"network {network} is left out of the estimate ({error})"] = None
+            return 0
+
+    def _tflop(self, network: str, layers: list[str]) -> float:
+        from fmri2image.study.plan_networks import forward_tflop
+
+        try:
+            return forward_tflop(self.study.networks[network]["network"], layers)
+        except ConfigError as error:
+            self.notes[f"network {network} is left out of the estimate ({error})"] = None
+            return 0.0
+
+    def feature_gb(self, network: str, layers: list[str], stimulus_set: str) -> float:
+        """GB of the true features of a stimulus set, float32."""
+        return self._units(network, layers) * self.count(stimulus_set) * FLOAT
+
+    def features_gb(self, job: Job) -> float:
+        """GB of true features that a job writes, or reads for the ceiling; results/…/features/NETWORK/SET/LAYER.h5."""
+        if job.wildcards.get("source") == TRUE_FEATURES:
+            method = job.wildcards["method"]
+            stimuli = self.study.tests[job.wildcards["test"]]["stimuli"]
+            network = self.study.network_of(method)
+            return self.feature_gb(network, self.study.method_layers(method), stimuli) if network else 0.0
+        network, stimulus_set = _folders(job, "features")[:2]
+        return self.feature_gb(network, _layers(job, "features"), stimulus_set)
+
+    def forward_tflop(self, job: Job) -> float:
+        """10^12 operations of passing a stimulus set through a network."""
+        network, stimulus_set = _folders(job, "features")[:2]
+        return self._tflop(network, _layers(job, "features")) * self.count(stimulus_set)
+
+    def judged_tflop(self, job: Job) -> float:
+        """10^12 operations of judging all reconstructions of a test, and its stimuli."""
+        study, judge = self.study, self.study.judges[job.wildcards["judge"]]
+        from fmri2image.study.plan_networks import forward_tflop
+
+        images = (len(study.sources(job.wildcards["method"], job.wildcards["test"])) + 1) * self._rows(
+            job.wildcards["test"]
+        )
+        return forward_tflop(judge["network"], [judge["layer"]]) * images
+
+    # Decoders ---------------------------------------------------------------------------------------------------------
+
+    def _decoder(self, job: Job) -> str:
+        return job.wildcards.get("decoder") or _folders(job, "decode")[0]
+
+    def _decoded(self, job: Job) -> tuple[str, list[str]]:
+        """Network and layers that a job decodes or scores."""
+        network = self.study.decoders[self._decoder(job)]["network"]
+        written = _layers(job, "decode")
+        return network, written or self.study.layers(network)
+
+    def decoded_units(self, job: Job) -> float:
+        """Decoders to fit: units times training sets; under cross-validation its number of folds is not known and counts 1."""
+        tests = self.study.decoder_tests(self._decoder(job))
+        return self._units(*self._decoded(job)) * len({training_name(tests, test) for test in tests})
+
+    def gathered_gb(self, job: Job) -> float:
+        """GB of the blocks of the Gram matrix that the decoders are solved from: the square of the selected voxels, float32."""
+        n_voxels = self.study.decoders[self._decoder(job)].get("n_voxels") or self._n_voxels
+        return self.decoded_units(job) * min(n_voxels, self._n_voxels) ** 2 * FLOAT
+
+    def decoded_gb(self, job: Job) -> float:
+        """GB of decoded features of all tests, float32."""
+        entry = self.study.decoders[self._decoder(job)]
+        tests = entry.get("entries") or self.study.decoder_tests(self._decoder(job))
+        return self._units(*self._decoded(job)) * sum(self._rows(test) for test in tests) * FLOAT
+
+    # Reconstructions --------------------------------------------------------------------------------------------------
+
+    def matching_tflop(self, job: Job) -> float:
+        """10^12 operations of the forward passes while images are matched to features; passes back are in the rate."""
+        study, method = self.study, job.wildcards["method"]
+        network = study.network_of(method)
+        if network is None:
+            return 0.0
+        passes = study.methods[method].get("evaluations", 0) * self._rows(job.wildcards["test"])
+        refits = study.refits(method, job.wildcards["test"]) if job.rule == "refit_permuted" else 1
+        return self._tflop(network, study.method_layers(method)) * passes * refits
+
+    def batch_gb(self, job: Job) -> float:
+        """GB of the features of a batch, which bounds memory: of images that are extracted, or matched."""
+        study = self.study
+        if "method" in job.wildcards:
+            method = job.wildcards["method"]
+            network, layers = study.network_of(method), study.method_layers(method)
+            largest = study.methods[method].get("batch", 1)
+            rows = min(largest, self._rows(job.wildcards["test"])) if "test" in job.wildcards else largest
+            return self._units(network, layers) * rows * FLOAT if network else 0.0
+        network, stimulus_set = _folders(job, "features")[:2]
+        rows = min(study.networks[network]["batch"], self.count(stimulus_set))
+        return self._units(network, _layers(job, "features")) * rows * FLOAT
+
+    def block_gb(self, job: Job) -> float:
+        """GB of the products of all voxels with the block of units that decoding handles at a time, float64.
+
+        A block has whole channels: as many as `decode.layers` reads of the training features at a time, at least one.
+        """
+        network, layers = self._decoded(job)
+        tests = self.study.decoder_tests(self._decoder(job))
+        n_training = sum(self.count(name) for name in self.study.training_sets(tests))
+        largest = 0
+        for layer in layers:
+            units = self._units(network, [layer])
+            step = self._units_per_channel(network, layer)
+            blocks = max(1, int(BLOCK_BYTES // max(1, step * n_training * 8)))
+            largest = max(largest, min(units, step * blocks))
+        return largest * self._n_voxels * 8e-9
+
+    def _units_per_channel(self, network: str, layer: str) -> int:
+        from fmri2image.study.plan_networks import channel_units
+
+        try:
+            return channel_units(self.study.networks[network]["network"])[layer]
+        except (ConfigError, KeyError):
+            return 0  # told by _units
+
+    @property
+    def _n_voxels(self) -> int:
+        """Voxels of the largest area."""
+        responsive = self.study.config["samples"].get("responsive") or {}
+        return responsive.get("n_voxels") or (SIMULATED_VOXELS if self.study.simulated else AREA_VOXELS)
+
+    def refits(self, job: Job) -> float:
+        """Refits with permuted pairs."""
+        return self.study.refits(job.wildcards["method"], job.wildcards["test"])
+
+
+def _folders(job: Job, stage: str) -> tuple[str, ...]:
+    """Return the folders below results/DATASET/STAGE of a job's first output there."""
+    for output in job.outputs:
+        parts = PurePosixPath(output).parts
+        if len(parts) > 4 and parts[0] == "results" and parts[2] == stage:
+            return parts[3:-1]
+    return ("", "", "")
+
+
+def _layers(job: Job, stage: str) -> list[str]:
+    mine = [PurePosixPath(output) for output in job.outputs]
+    return [path.stem for path in mine if path.suffix == ".h5" and len(path.parts) > 4 and path.parts[2] == stage]
+
+
+def _simulated_counts(study: Study) -> dict[str, int]:
+    images = study.config["acquire"]["images"]
+    shown = study.config["acquire"]["simulate"]["stimulus_sets"]
+    counts = {name: paradigm.n_images(part) for name, part in shown.items()}
+    return {"natural": images.get("natural_images", 0), **counts}
+
+
+DRIVERS: dict[str, Callable[[Amounts, Job], float]] = {
+    "jobs": lambda amounts, job: 1.0,
+    "bold_gb": Amounts.bold_gb,
+    "kept_bold_gb": Amounts.kept_bold_gb,
+    "download_gb": Amounts.download_gb,
+    "stimuli": Amounts.stimuli,
+    "features_gb": Amounts.features_gb,
+    "forward_tflop": Amounts.forward_tflop,
+    "judged_tflop": Amounts.judged_tflop,
+    "decoded_units": Amounts.decoded_units,
+    "gathered_gb": Amounts.gathered_gb,
+    "decoded_gb": Amounts.decoded_gb,
+    "block_gb": Amounts.block_gb,
+    "matching_tflop": Amounts.matching_tflop,
+    "batch_gb": Amounts.batch_gb,
+    "refits": Amounts.refits,
+}

@@ -1,0 +1,41 @@
+"""How large networks are and what a pass through them costs, counted without any weights."""
+
+from collections.abc import Sequence
+from functools import cache
+from math import prod
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from fmri2image.features.networks import build_network
+from fmri2image.features.networks.base import Network
+
+
+@cache
+def _network(name: str) -> Network:
+    return build_network({"name": name, "seed": 0}).to("meta")
+
+
+def layer_units(name: str) -> dict[str, int]:
+    """Return the units of every layer of a network."""
+    return {layer: prod(shape) for layer, shape in _network(name).layer_shapes.items()}
+
+
+def channel_units(name: str) -> dict[str, int]:
+    """Return the units of one channel of every layer; all units of a fully connected layer."""
+    shapes = _network(name).layer_shapes.items()
+    return {layer: prod(shape[1:]) if len(shape) > 1 else shape[0] for layer, shape in shapes}
+
+
+def forward_tflop(name: str, layers: Sequence[str]) -> float:
+    """Return the 10^12 floating-point operations of one image's pass through a network, as far as some layers need."""
+    return _forward_tflop(name, tuple(layers))
+
+
+@cache
+def _forward_tflop(name: str, layers: tuple[str, ...]) -> float:
+    network = _network(name)
+    images = torch.empty(1, 3, network.domain.size, network.domain.size, device="meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.features(images, layers)
+    return counter.get_total_flops() / 1e12
