@@ -35,7 +35,7 @@ def write_quality(
         A path for each of `FIGURES`, and ``signal_table`` (TSV).
     subject : str
     files : mapping
-        ``confounds`` (one table per run, in the order of acquisition) and ``summaries`` (one per run, any order).
+        ``confounds`` (one table per run, by stimulus set and session) and ``summaries`` (one per run, any order).
     images : mapping of str to (array, affine)
         ``epi`` (reference in T1w space) and ``brain`` (the mask of its brain), both on the grid of the areas; ``t1w`` and
         ``t1w_brain`` (the mask of its brain), which knows nothing of the EPI.

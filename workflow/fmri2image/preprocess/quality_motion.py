@@ -47,7 +47,7 @@ def plot_motion(
     path : path
     subject : str
     runs : sequence of QualityRun
-        In the order of acquisition.
+        By stimulus set and session.
     motion_limit : mapping, optional
         ``displacement`` (mm), ``share`` (of a run's volumes), ``runs`` (``keep``, ``flag`` or ``drop``).
     simulated : bool
@@ -250,7 +250,7 @@ def number_runs(axis: Axes, runs: Sequence[QualityRun], edges: np.ndarray, width
         if (run.number == 1 or run.number % step == 0) and far:
             shown.append(i)
     axis.set_xticks(middle[shown], [runs[i].number for i in shown])
-    axis.set_xlabel("run, in the order of acquisition")
+    axis.set_xlabel("run, by stimulus set and session")
 
 
 def session_blocks(runs: Sequence[QualityRun], edges: np.ndarray) -> list[tuple[str, float, float]]:

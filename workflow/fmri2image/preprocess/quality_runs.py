@@ -24,7 +24,7 @@ class QualityRun:
     Parameters
     ----------
     number : int
-        From 1, in the order of acquisition: how figures and tables call the run.
+        From 1, by stimulus set and session: how figures and tables call the run.
     session, task, run : str
         As in the file name; empty where the name has none.
     confounds : DataFrame
@@ -69,7 +69,7 @@ class QualityRun:
 
 
 def read_runs(paths: Sequence[str | Path]) -> list[QualityRun]:
-    """Read the confounds of all runs of a subject, in the order of acquisition.
+    """Read the confounds of all runs of a subject, by stimulus set and session.
 
     Raises
     ------

@@ -33,7 +33,7 @@ from fmri2image.preprocess.summary import read_summary
 BRAIN = "brain"
 SHARES = {"tsnr_p05": 5, "tsnr_p25": 25, "tsnr_median": 50, "tsnr_p75": 75, "tsnr_p95": 95}
 SIGNAL_COLUMNS = {
-    "number": "number of the run in the figures, from 1 in the order of acquisition",
+    "number": "number of the run in the figures, from 1 by stimulus set and session",
     "session": "session",
     "task": "task",
     "run": "run within the session",

@@ -67,6 +67,16 @@ class Available(RawFiles):
             return False
         return chapter["from"] != "sets" or all(self.pictured(name) for name in chapter["sets"])
 
+    def shown(self, stimulus_set: str) -> bool:
+        """Tell whether terms allow the pictures of a stimulus set in reports.
+
+        Where they do not, images made from true features are left out of reports too: they look almost like the pictures.
+        """
+        if self.source in ("vim1", "brains"):
+            return self.config["acquire"].get("show", False)
+        chapter = self.picture_source(stimulus_set)
+        return chapter.get("show", True) and all(self.shown(name) for name in chapter.get("sets", []))
+
     def unpictured_reason(self, stimulus_set: str) -> str:
         """Return why a stimulus set has no pictures."""
         chapter = self.picture_source(stimulus_set)

@@ -63,6 +63,11 @@ class Paths(Available):
         ceiling = network and any(row.get("ceiling", True) for row in rows)
         return [*found, TRUE_FEATURES] if ceiling and self.featured(network, self.tests[test]["stimuli"]) else found
 
+    def drawn_sources(self, method: str, test: str) -> list[str]:
+        """Return the sources of reconstructions that reports may show."""
+        shown = self.shown(self.tests[test]["stimuli"])
+        return [source for source in self.sources(method, test) if shown or source != TRUE_FEATURES]
+
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """Every (method, test) that some analysis asks for."""
@@ -194,7 +199,7 @@ class Paths(Available):
         return [
             f"{self.root}/reconstruct/{method}/{source}_{test}.h5"
             for test in self.primary_tests()
-            for source in self.sources(method, test)
+            for source in self.drawn_sources(method, test)
             if source == TRUE_FEATURES or source.endswith(ending)
         ]
 

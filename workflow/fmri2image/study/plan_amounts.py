@@ -135,6 +135,11 @@ class Amounts:
             return self._rows(job.wildcards["test"])
         return sum(self.count(name) for name in self.study.stimulus_sets)
 
+    def stimuli_gb(self, job: Job) -> float:
+        """GB of the pictures of a job's set, three bytes a pixel; 0 for a set without."""
+        size = self.study.config["acquire"].get("image_size", 224)
+        return self.stimuli(job) * 3e-9 * size**2 * self.study.pictured(job.wildcards["stimulus_set"])
+
     # Networks ---------------------------------------------------------------------------------------------------------
 
     def _units(self, network: str, layers: list[str]) -> int:
@@ -169,7 +174,7 @@ class Amounts:
             network = self.study.network_of(method)
             return self.feature_gb(network, self.study.method_layers(method), stimuli) if network else 0.0
         network, stimulus_set = _folders(job, "features")[:2]
-        return self.feature_gb(network, _layers(job, "features"), stimulus_set)
+        return self.feature_gb(network, _layers(job, "features"), stimulus_set) if network else 0.0
 
     def forward_tflop(self, job: Job) -> float:
         """10^12 operations of passing a stimulus set through a network."""
@@ -300,6 +305,7 @@ DRIVERS: dict[str, Callable[[Amounts, Job], float]] = {
     "kept_bold_gb": Amounts.kept_bold_gb,
     "download_gb": Amounts.download_gb,
     "stimuli": Amounts.stimuli,
+    "stimuli_gb": Amounts.stimuli_gb,
     "features_gb": Amounts.features_gb,
     "forward_tflop": Amounts.forward_tflop,
     "judged_tflop": Amounts.judged_tflop,

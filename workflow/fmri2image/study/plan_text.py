@@ -11,6 +11,7 @@ from fmri2image.study.plan_rates import STAGES
 
 WIDTH = 110
 MEGABITS = (10, 100, 1000)
+COSTLIEST = 8  # rules on the terminal
 
 DOWNLOAD_COLUMNS = {
     "collection": "where the files were published",
@@ -157,11 +158,14 @@ def _stages(plan: Plan) -> list[str]:
 
 
 def _rules(plan: Plan) -> list[str]:
+    """Return the rules that cost most; the table has all of them."""
     if not plan.rules:
         return []
-    table = rule_table(plan.rules).drop(columns=["stage"])
+    largest = sorted(plan.rules, key=lambda cost: -cost.cpu_hours - cost.output_gb)[:COSTLIEST]
+    table = rule_table(cost for cost in plan.rules if cost in largest).drop(columns=["stage"])
     header = ["rule", "jobs", "CPU hours", "longest job", "GPU hours", "GB", "memory asked", "needed (GB)", "rates"]
-    return ["Rules", *_table(header, table.values.tolist(), [0, 0, 2, 2, 2, 2, 1, 1, 0]), ""]
+    lines = _table(header, table.values.tolist(), [0, 0, 2, 2, 2, 2, 1, 1, 0])
+    return [f"Costliest rules (all: results/{plan.dataset}/plan/rules.tsv)", *lines, ""]
 
 
 def _disks(plan: Plan) -> list[str]:

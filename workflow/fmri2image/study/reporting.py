@@ -79,7 +79,7 @@ class ReportQuestions(DataQuestions):
         primary, test = self.config["report"]["primary"], self.norm_test()
         source = f"sub-{self.subjects[0]}_roi-{primary['roi']}"
         images = [f"{self.root}/reconstruct/{method}/{source}_{test}.h5" for method in self.norm_variants()]
-        if TRUE_FEATURES in self.sources(primary["method"], test):
+        if TRUE_FEATURES in self.drawn_sources(primary["method"], test):
             images.append(f"{self.root}/reconstruct/{primary['method']}/{TRUE_FEATURES}_{test}.h5")
         return {
             "images": images,
@@ -136,7 +136,7 @@ class ReportQuestions(DataQuestions):
 
     def sheet_images(self, wildcards: Any) -> list[str]:
         """Return the reconstructions of an image sheet: every subject, then the true-feature ceiling."""
-        sources = self.sources(wildcards.method, wildcards.test)
+        sources = self.drawn_sources(wildcards.method, wildcards.test)
         mine = [source for source in sources if source == TRUE_FEATURES or source.endswith(f"_roi-{wildcards.roi}")]
         return [f"{self.root}/reconstruct/{wildcards.method}/{source}_{wildcards.test}.h5" for source in mine]
 
