@@ -1,14 +1,29 @@
-# make demo | test | test-slow | miyawaki | new-study | lint | bench        (TORCH=cpu or TORCH=cuda chooses torch's build)
+# make demo | real | plan | check-real | miyawaki | new-study | test | test-slow | lint | bench
+# TORCH=cpu or TORCH=cuda chooses torch's build.
 PYTHON ?= python3
 TORCH ?=
 DATA ?=
+CONFIG ?= config/ds000255.yaml
 RUN := .venv/bin/python -m snakemake
 export PYTHONPATH := workflow
 
-.PHONY: demo miyawaki new-study test test-slow lint format bench
+.PHONY: demo real plan check-real miyawaki new-study test test-slow lint format bench
 demo: .venv/ready
 	$(RUN) && $(RUN) --report results/report.zip --quiet && .venv/bin/python -m zipfile -e results/report.zip results/
 	.venv/bin/python -m fmri2image.report.headline --dataset phantom --method icnn --roi VC --report results/report/report.html
+
+# make real [CONFIG=config/ds000255.yaml]: any configuration, from its downloads to its report. make plan CONFIG=… says what it takes.
+STUDY = $(notdir $(basename $(CONFIG)))
+real: .venv/ready
+	$(RUN) --configfile $(CONFIG) && $(RUN) --configfile $(CONFIG) --report results/report-$(STUDY).zip --quiet && .venv/bin/python -m zipfile -e results/report-$(STUDY).zip results/
+	@echo "Report: results/report-$(STUDY)/report.html"
+
+plan: .venv/ready
+	$(RUN) plan --configfile $(CONFIG)
+
+# Asks every address of the registry and opens small real files: needs internet.
+check-real: .venv/ready
+	$(RUN) check_real --force && cat results/check_real.md
 
 miyawaki: .venv/ready
 	$(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') && $(RUN) --configfile config/miyawaki2008.yaml $(if $(DATA),--config 'acquire={data: "$(DATA)"}') --report results/report-miyawaki2008.zip --quiet && .venv/bin/python -m zipfile -e results/report-miyawaki2008.zip results/

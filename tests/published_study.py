@@ -79,7 +79,9 @@ def write_features(run: Path, folder: Path) -> None:
             }
             write_zip(folder / f"features-{stimulus_set}-{layer}.zip", members)
             if stimulus_set == "train":
-                values = true.values.reshape(*true.values.shape[:2], -1) if true.values.ndim > 2 else true.values[:, None]
+                values = (
+                    true.values.reshape(*true.values.shape[:2], -1) if true.values.ndim > 2 else true.values[:, None]
+                )
                 sds[layer] = np.array([[values.std(axis=-1).mean()]])
         decoded = read_array(run / f"decode/ridge/vgg-small/sub-01_roi-VC/{layer}.h5", "test")
         of = dict(zip(decoded.rows, decoded.values, strict=True))
@@ -106,12 +108,20 @@ def write_pictures(run: Path, folder: Path) -> None:
             archive.writestr(f"shapes/{names[name]}.tif", content.getvalue())
 
 
+def write_table(run: Path, folder: Path) -> None:
+    """Write the table of the test stimuli: names, and the numbers that spell them."""
+    names = sorted(renamed(run)["test"].values())
+    lines = [f"{name}.JPEG\t{identifier(name):.6f}\n" for name in names]
+    (folder / "stimulus_ImageNetTest.tsv").write_text("".join(lines), encoding="utf-8")
+
+
 def write_published(run: Path, folder: Path) -> Path:
     """Write all files that a study of published data reads."""
     folder.mkdir(parents=True)
     write_samples(run, folder)
     write_features(run, folder)
     write_pictures(run, folder)
+    write_table(run, folder)
     return folder
 
 
@@ -131,6 +141,7 @@ def entries(folder: Path, server: Loopback) -> list[Entry]:
         },
         "tiny-feature-std": ("feature-statistics", "estimated_cnn_feat_std.mat"),
         "tiny-shapes": ("stimuli", "shapes.zip"),
+        "tiny-table-test": ("stimulus-table", "stimulus_ImageNetTest.tsv"),
     }
     found = []
     for number, (name, (kind, file)) in enumerate(kinds.items()):
@@ -166,6 +177,9 @@ def published_config(dataset: str, tests: list[str], *, paper: bool = True, samp
     network = tiny["features"]["networks"]["vgg-small"]
     network["published"] = {name: f"true-features-tiny-{name}-{{layer}}" for name in ("train", "test")}
     stimuli = {"test": {"from": "folder", "folder": None, "show": False, "ask": "https://example.org/form"}}
+    if not samples:
+        stimuli["test"]["names"] = "tiny-table-test"
+        del network["published"]["train"]
     if "shapes" in tests:
         stimuli["shapes"] = {"from": "registry", "entry": "tiny-shapes"}
     icnn = tiny["reconstruct"]["methods"]["icnn"]

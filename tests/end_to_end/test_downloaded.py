@@ -26,7 +26,6 @@ from fmri2image.core.samples import read_bdata
 
 pytestmark = pytest.mark.slow
 BIDS = "resources/downloaded/ds001506/bids"
-GREY = (90, 90, 90)  # every hidden picture would differ from it
 
 
 def study(dataset: str, manifest: Path, address: str, pictures: Path, **acquire: object) -> dict:
@@ -191,7 +190,7 @@ def test_deleted_and_forced_files_come_back_without_download(downloaded, server)
     run = "sub-01/ses-imagery01/func/sub-01_ses-imagery01_task-imagery_run-01"
     targets = [f"{BIDS}/{run}_bold.nii.gz", f"{BIDS}/{run}_events.tsv"]
     downloaded.make(*targets)
-    downloaded.make("--forceall", "--until", "fetch_image")
+    downloaded.make("--forceall", *targets)
     assert dict(server.sent) == before
     assert (downloaded / targets[0]).stat().st_size > 10_000
     downloaded.make()  # all files are there again, and what was made of them is as new as they are
@@ -202,11 +201,11 @@ def test_everything_comes_from_a_mirror_without_network(sources, tiny_run, tmp_p
     mirror = tmp_path / "mirror"
     shutil.copytree(tiny_run / "results/tiny/bids", mirror / "ds001506")
     dead = "http://127.0.0.1:9/openneuro.org"
-    config = without_masks(study("nomask", *sources[:1], dead, sources[1], mirror=str(mirror), offline=True))
+    config = without_masks(study("nomask", sources[0], dead, sources[1], mirror=str(mirror), offline=True))
     checkout = write(copy_repository(tmp_path / "checkout"), config)
     gone = "sub-01/ses-perceptionNaturalImageTest01/func/sub-01_ses-perceptionNaturalImageTest01_task-perception_run-01_bold.nii.gz"
     kept = (mirror / "ds001506" / gone).rename(tmp_path / "kept.nii.gz")
-    done = checkout.snakemake("--cores", "2", "--until", "fetch_image")
+    done = checkout.snakemake("--cores", "2", f"{BIDS}/{gone}")
     assert done.returncode != 0
     sentences = [line for line in done.stdout.splitlines() if line.startswith("fmri2image: ") and gone in line]
     assert len(sentences) == 1, done.stdout[-3000:]
@@ -242,8 +241,8 @@ def test_sidecars_at_the_top_of_a_dataset(repository, tmp_path_factory):
         config = study("raw", folder / "manifest.tsv", server.bucket, folder)
         config["acquire"]["openneuro"]["dataset"] = "ds001246"
         config["acquire"]["stimuli"] = {}
-        for method in list(config["analyses"]):
-            method["tests"] = ["test"]
+        for row in config["analyses"]:
+            row["tests"] = ["test"]
         config["stimulus_sets"] = ["train", "test"]
         del config["tests"]["imagery"]
         config["features"]["networks"]["vgg-small"]["published"] = {
@@ -251,9 +250,13 @@ def test_sidecars_at_the_top_of_a_dataset(repository, tmp_path_factory):
             "test": "/made/elsewhere/{layer}",
         }
         checkout = write(repository, config)
-        checkout.make("results/raw/samples/sub-01.h5")
+        reference = "results/raw/preprocess/sub-01/sub-01_boldref.nii.gz"  # its repetition time is in the sidecar
+        checkout.make("results/raw/stimuli/stimuli.tsv", reference)
     finally:
         server.close()
     assert server.sent["ds001246/task-perception_bold.json"] > 0
-    samples = read_bdata(checkout / "results/raw/samples/sub-01.h5")
-    assert set(samples.trials["stimulus_set"]) == {"train", "test"}
+    assert server.sent["ds001246/participants.tsv"] == 0
+    stimuli = pd.read_csv(checkout / "results/raw/stimuli/stimuli.tsv", sep="\t")
+    assert stimuli.groupby("stimulus_set").size().to_dict() == {"train": 24, "test": 6}
+    assert set(stimuli["picture"]) == {"missing"}
+    assert (checkout / reference).is_file()

@@ -25,7 +25,7 @@ rule plan:
         runtime=10,
     params:
         settings=lambda wildcards: plan_settings(study, workflow),
-        code=code_digest("plan"),
+        code=lambda wildcards: code_digest("plan", also=[study.network_module(name) for name in study.networks]),
         env=env_digest("features"),
     message:
         "plan"

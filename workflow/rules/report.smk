@@ -313,7 +313,7 @@ rule write_subject_page:
         quality=lambda wildcards: study.quality_figures(wildcards.subject, ["motion"]),
         images=lambda wildcards: study.subject_images(wildcards.subject),
         stimuli=study.stimulus_files(sorted(study.tests)),
-        samples="results/{dataset}/samples/sub-{subject}.h5",
+        samples=study.page_samples(),
     output:
         page=report(
             "results/{dataset}/subjects/sub-{subject}.html",

@@ -55,7 +55,7 @@ if study.runs:
             script:
                 "../scripts/fit_modulators.py"
 
-elif study.source == "published":
+elif "published" in study.config["samples"]:
 
     rule import_samples:
         input:
@@ -109,7 +109,7 @@ elif study.source in ("vim1", "brains"):
         script:
             "../scripts/import_restricted.py"
 
-else:
+elif study.sampled:
 
     rule import_miyawaki:
         input:

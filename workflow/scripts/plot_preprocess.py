@@ -20,7 +20,8 @@ def find_areas(masks: list[str], brain: str, grid: str | None, samples: str | No
 
 if __name__ == "__main__":
     with job(snakemake) as j:
-        optional = {name: j.input.get(name) or None for name in ("grid", "samples")}
+        given = {name: j.input.get(name) or None for name in ("grid", "samples")}
+        optional = {name: one if one is None or isinstance(one, str) else one[0] for name, one in given.items()}
         areas = find_areas(list(j.input.get("masks", [])), j.input.brain, settings=j.params.settings, **optional)
         images = {name: read_image(j.input[name]) for name in ("epi", "brain", "t1w")}
         images["t1w_brain"] = (t1w_brain_mask(*images["t1w"]), images["t1w"][1])

@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
             status = 404
         elif self.path == "/login":
             headers["Content-Type"] = "text/html; charset=utf-8"
-        elif self.path == "/waf":
+        elif self.path == "/waf" or self.path == "/waf-for-head" and self.command == "HEAD":
             status, headers["x-amzn-waf-action"] = 202, "challenge"
         elif self.path == "/get-only" and self.command == "HEAD":
             status, content = 403, b""
@@ -158,8 +158,9 @@ def test_redirect_tells_both_hosts_and_no_signature(server):
     assert "secret" not in str(found)
 
 
-def test_server_that_refuses_head_is_asked_for_one_byte(server):
-    found = probed(real(f"{server[1]}/get-only", size=len(CONTENT)))
+@pytest.mark.parametrize("path", ["get-only", "waf-for-head"])
+def test_server_that_refuses_head_is_asked_for_one_byte(server, path):
+    found = probed(real(f"{server[1]}/{path}", size=len(CONTENT)))
     assert (found.verdict, found.status, found.size) == ("as expected", 206, len(CONTENT))
     assert [(one[0], one[2]) for one in server[0].asked] == [("HEAD", None), ("GET", "bytes=0-0")]
 

@@ -216,6 +216,26 @@ def test_page_that_calls_itself_a_file_is_refused(tmp_path, server, patient):
     assert left_behind(tmp_path) == []
 
 
+@pytest.mark.parametrize("body", [
+    b"", b'<?xml version="1.0"?>\n<Error><Code>AccessDenied</Code></Error>', b'{"message": "Entity not found"}',
+])  # fmt: skip
+def test_empty_and_error_answers_are_not_taken_for_a_file_of_which_nothing_is_known(tmp_path, server, patient, body):
+    server.files["answer"] = body
+    with pytest.raises(DataError, match=r"a web page|it is empty"):
+        fetch_file(wanted(tmp_path, server.plain("answer"), size=None, md5=""), settings=patient)
+    assert left_behind(tmp_path) == []
+    sidecar = Wanted(tmp_path / "bold.json", (server.plain("answer"),), len(body), md5(body))
+    if not body.startswith(b"<"):
+        assert fetch_file(sidecar, settings=patient).read_bytes() == body
+
+
+def test_check_in_a_browser_is_said(tmp_path, server, patient):
+    server.always[NAME] = Fault(status=202, headers={"x-amzn-waf-action": "challenge"})
+    with pytest.raises(DataError, match="HTTP 202 instead of the file .*a check in a browser"):
+        fetch_file(wanted(tmp_path, server.plain(NAME), size=None), settings=patient)
+    assert left_behind(tmp_path) == []
+
+
 def test_server_without_ranges_starts_anew(tmp_path, server, patient):
     server.always[NAME] = Fault(ranges=False)
     server.faults[NAME] = [Fault(cut=100_000, ranges=False)]

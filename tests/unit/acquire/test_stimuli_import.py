@@ -243,9 +243,24 @@ def test_archives_of_the_registry(tmp_path):
     place = whole.index(encoded(RED, kind="TIFF"))  # stored, not compressed
     (tmp_path / "bad.zip").write_bytes(whole[: place + 40] + b"\xff" * 20 + whole[place + 60 :])
     with pytest.raises(
-        DataError, match=r"colorExpStim04_red_\+\.tif in .*bad\.zip cannot be read .*delete the archive"
+        DataError, match=r"colorExpStim04_red_\+\.tif in .*bad\.zip cannot be read .*delete .* and run again"
     ):
         import_set("shapes", wanted(*names), settings, 12, tmp_path / "x.h5", archive=tmp_path / "bad.zip")
+
+
+def test_pictures_name_a_set_that_nobody_was_shown(tmp_path):
+    with zipfile.ZipFile(tmp_path / "letters.zip", "w") as archive:
+        archive.writestr("__MACOSX/letters/._letter_black_img013_C.tif", "x")
+        for name, colour in (("013_C", BLUE), ("011_A", RED)):
+            archive.writestr(f"letters/letter_black_img{name}.tif", encoded(colour, kind="TIFF"))
+        archive.writestr("png/letter_black_img011_A.png", encoded(RED))
+        archive.writestr("letters/readme.txt", "x")
+    import_set(
+        "letters", wanted(), StimulusSettings("registry"), 12, tmp_path / "l.h5", archive=tmp_path / "letters.zip"
+    )
+    assert colours(tmp_path / "l.h5") == {"letter_black_img011_A": RED, "letter_black_img013_C": BLUE}
+    assert read_attributes(tmp_path / "l.h5")["show"] == "yes"
+    assert read_table(tmp_path / "letters_missing.tsv").empty
 
 
 def test_files_of_the_dataset_by_path_and_by_name(tmp_path):

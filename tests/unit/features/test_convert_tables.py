@@ -43,6 +43,7 @@ def test_the_network_of_the_library_has_the_arrays_and_domain_of_its_table(name)
 
 def test_published_layers():
     assert list(table("vgg19").published_sd) == [layer.name for layer in table("vgg19").layers]
+    assert table("vgg19-leaky") is table("vgg19")  # the same weights, run in another way
     assert table("vgg19").arrays["conv3_4.weight"] == (256, 256, 3, 3)
     assert table("vgg19").arrays["fc6.weight"] == (4096, 25088)
     assert table("caffenet").arrays["conv2.weight"] == (256, 48, 5, 5)

@@ -139,6 +139,13 @@ def test_weights_round_trip_and_name_what_does_not_fit(tmp_path):
         build_network({**settings, "widths": [9, 4, 4, 5, 6]}, path)
     with pytest.raises(DataError, match="of network 'vgg-small', not of 'vgg19'"):
         build_network({**settings, "name": "vgg19"}, path)
+    # The network of the imagery runs the weights of VGG19 in another way; nobody else may.
+    tiny = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items() if key != "name"}
+    write_weights(path, build_network({**tiny, "name": "vgg19", "seed": 4}), {"belongs_to": "vgg19-caffe"})
+    leaky = build_network({**tiny, "name": "vgg19-leaky"}, path)
+    assert (leaky.name, leaky.attributes["belongs_to"]) == ("vgg19-leaky", "vgg19-caffe")
+    with pytest.raises(DataError, match="of network 'vgg19', not of 'vgg16'"):
+        build_network({**tiny, "name": "vgg16"}, path)
     with pytest.raises(DataError, match="does not exist"):
         build_network(settings, tmp_path / "absent.safetensors")
     path.write_bytes(path.read_bytes()[:-100])

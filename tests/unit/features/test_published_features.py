@@ -58,6 +58,7 @@ def test_what_we_extract_comes_back_equal(tmp_path, layer, write, leading):
         files[f"caffe/VGG_ILSVRC_19_layers/{layer}/{name}.mat"] = write(feat=values[None] if leading else values)
     files["caffe/VGG_ILSVRC_19_layers/fc6/n01_1.mat"] = write(feat=np.ones((1, 7)))
     files[f"__MACOSX/{layer}/._n01_1.mat"] = b"not a MATLAB file"
+    files = {name[:-4] + ".MAT" if number == 0 else name: data for number, (name, data) in enumerate(files.items())}
     archive = write_zip(tmp_path / "features.zip", files)
     shape, attributes, layers = describe_layer(TINY, layer)
     import_features(

@@ -248,6 +248,11 @@ def test_what_is_no_bdata_file(tmp_path):
         file["dataset"] = data
     with pytest.raises(DataError, match=r"metadata for 17 columns does not fit the data of shape \(20, 16\)"):
         read_published(path, "train")
+    path = spm_file(tmp_path / "d.h5", ORDER, responses(20))
+    with h5py.File(path, "r+") as file:
+        file["vmap/stimulus_name"] = np.bytes_(b"a text where a group belongs")
+    with pytest.raises(DataError, match=r"d\.h5 is not in BData's layout \(AttributeError: .*it holds dataset, metadata"):
+        read_published(path, "train")
     content = spm_file(tmp_path / "c.h5", ORDER, responses(20)).read_bytes()
     (tmp_path / "cut.h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"cut.h5 (cannot be read as HDF5|is damaged)"):

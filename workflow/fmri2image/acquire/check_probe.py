@@ -123,7 +123,7 @@ class Prober:
         if method == "GET":
             headers["Range"] = "bytes=0-0"
         request = urllib.request.Request(url, headers=headers, method=method)
-        answer.hosts = [urllib.parse.urlsplit(url).hostname or ""]
+        answer.hosts, answer.fault = [urllib.parse.urlsplit(url).hostname or ""], ""
         handlers: list[urllib.request.BaseHandler] = [
             urllib.request.HTTPSHandler(context=_certificates(self.access.cert)),
             _Redirects(method, answer.hosts),

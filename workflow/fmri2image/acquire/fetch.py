@@ -246,6 +246,11 @@ def _restored(wanted: Wanted, store: Store) -> bool:
     if not checksums or not store.holds(store.kept, wanted.size, checksums) or not store.restore():
         return False
     log.info("%s was there under its second name %s", wanted.target, store.kept)
+    if not wanted.checksums:
+        log.info(
+            "nobody has published its checksum; to fetch it anew, delete %s, %s and %s",
+            *(wanted.target, store.kept, store.note),
+        )
     return True
 
 
@@ -299,6 +304,8 @@ def _wrong(partial: Partial, wanted: Wanted) -> str:
     """Return what is wrong with a complete partial file, nothing if it is the expected one."""
     if wanted.size is not None and partial.length != wanted.size:
         return f"it has {partial.length} bytes and not {wanted.size}"
+    if partial.length == 0 and wanted.size is None and not wanted.checksums:
+        return "it is empty"
     digests = partial.digests
     for name, value in wanted.checksums.items():
         if digests[name] != value:

@@ -173,7 +173,9 @@ def _continued(answer: http.client.HTTPResponse, partial: Partial, expected: Exp
 def _anew(answer: http.client.HTTPResponse, url: str, partial: Partial, expected: Expected) -> int | None:
     """Return the length of a file that is sent from its first byte, None where the server does not tell it."""
     if answer.status != 200:
-        raise Refusal(f"HTTP {answer.status} instead of the file")
+        browser = answer.headers.get("x-amzn-waf-action")  # figshare, to visitors whom it takes for robots
+        why = " (the server asks for a check in a browser, where the file can be fetched by hand)" if browser else ""
+        raise Refusal(f"HTTP {answer.status} instead of the file{why}")
     length = answer.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() and not answer.chunked else None
     other_size = expected.size is not None and size not in (None, expected.size)
@@ -238,7 +240,7 @@ def _refuse_page(partial: Partial) -> None:
 
 
 def _may_be_a_page(partial: Partial) -> bool:
-    return PurePosixPath(partial.target.name).suffix.lower() in (".html", ".htm", ".xhtml", ".xml")
+    return PurePosixPath(partial.target.name).suffix.lower() in (".html", ".htm", ".xhtml", ".xml", ".svg", ".gii")
 
 
 def _url_sha256(url: str) -> str:

@@ -134,7 +134,7 @@ class ManifestLayout:
         Raises
         ------
         ConfigError
-            If the subject has none, or one has no events.
+            If the subject has none of a set that is wanted, or one has no events.
         """
         known = self._raw.get(subject)
         if known is None:
@@ -157,10 +157,13 @@ class ManifestLayout:
                     self.sidecars(file.path),
                 )
             )  # fmt: skip
-        if not found:
+        missing = [name for name in self.run_sets if name not in {run.stimulus_set for run in found}]
+        if missing:
+            shows = sorted({file.stimulus_set for file in known if file.suffix == "bold" and file.stimulus_set})
             raise ConfigError(
-                f"config: acquire: {self.name} has no run of subject {subject} that shows {shorten(self.run_sets)}"
-                + (f" in the sessions {shorten(self.sessions)}." if self.sessions is not None else ".")
+                f"config: acquire: {self.name} has no run of subject {subject} that shows {shorten(missing)}"
+                + (f" in the sessions {shorten(self.sessions)}" if self.sessions is not None else "")
+                + f"; its runs show {shorten(shows) or 'nothing'} (run_sets names what runs show)."
             )
         return sorted(found, key=lambda run: (self.run_sets.index(run.stimulus_set), run.session, run.run, run.task))
 

@@ -105,7 +105,8 @@ def read_manifest(path: str | Path) -> tuple[RemoteFile, ...]:
     Raises
     ------
     DataError
-        If there is no such table, or its columns are not those of `RemoteFile`.
+        If there is no such table, its columns are not those of `RemoteFile`, or a path is there twice or leads out of the
+        dataset.
     """
     path = Path(path)
     try:
@@ -113,16 +114,26 @@ def read_manifest(path: str | Path) -> tuple[RemoteFile, ...]:
             rows = list(csv.reader(file, delimiter="\t"))
     except OSError as error:
         known = ", ".join(sorted(other.name for other in MANIFESTS.glob("*.tsv")))
-        raise DataError(f"{path} cannot be read ({error.strerror}); {MANIFESTS.name} has {known}.") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}); resources/manifests has {known}.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is no table of text; give a manifest.") from error
     columns = rows[0] if rows else []
     if columns not in (COLUMNS, [*COLUMNS, "area"]) or any(len(row) != len(columns) for row in rows):
         raise DataError(
             f"{path}: every row needs the columns {', '.join(COLUMNS)} and perhaps area, separated by tabs."
         )
     try:
-        return tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
+        files = tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
     except ValueError as error:
         raise DataError(f"{path}: a size is not a whole number ({error}).") from error
+    seen: set[str] = set()
+    for file in files:
+        if file.path in seen:
+            raise DataError(f"{path}: {file.path} is there twice.")
+        if not file.path or file.path.startswith("/") or ".." in PurePosixPath(file.path).parts:
+            raise DataError(f"{path}: '{file.path}' is no path inside a dataset.")
+        seen.add(file.path)
+    return files
 
 
 def write_manifest(path: str | Path, files: Iterable[RemoteFile]) -> None:

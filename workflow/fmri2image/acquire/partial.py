@@ -11,7 +11,9 @@ from fmri2image.acquire.disk import refused
 
 BLOCK = 1 << 18
 HEAD = 64
-PAGE = (b"<!doctype html", b"<html")
+# A web page, or what S3 and figshare answer instead of a file: XML or JSON about an error.
+PAGE = (b"<!doctype html", b"<html", b"<?xml", b"<error")
+JSON = (b'{"',)
 
 
 class Partial:
@@ -41,8 +43,12 @@ class Partial:
 
     @property
     def looks_like_a_page(self) -> bool:
-        """Whether the content begins as HTML does."""
-        return self.head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(PAGE)
+        """Whether the content begins as HTML, or as the XML or JSON of an error, does."""
+        return (
+            self.head.lstrip(b"\xef\xbb\xbf \t\r\n")
+            .lower()
+            .startswith(PAGE if self.target.suffix.lower() == ".json" else PAGE + JSON)
+        )
 
     @property
     def digests(self) -> dict[str, str]:

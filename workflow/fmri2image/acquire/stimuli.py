@@ -22,7 +22,7 @@ import pandas as pd
 
 from fmri2image.acquire.patterns import INNER, pattern_image
 from fmri2image.acquire.pictures import decode
-from fmri2image.acquire.stimulus_names import examples, match_files, named_files, walk
+from fmri2image.acquire.stimulus_names import examples, match_files, named_files, picture_names, walk
 from fmri2image.core.arrays import (
     LabelledArray,
     array_names,
@@ -99,7 +99,8 @@ def import_set(
     stimulus_set : str
     wanted : DataFrame
         ``stimulus`` of every stimulus of the set, once or more; ``file`` (``stim_file``) and ``pattern`` where the events
-        give them.
+        give them. Where nobody says what was shown, as for published decoded features without samples, the pictures of
+        an archive name the stimuli.
     settings : StimulusSettings
     size : int
         Pixels along a side.
@@ -115,6 +116,9 @@ def import_set(
         If pictures are missing and must not be, a file is damaged, or two different files show the same stimulus.
     """
     names = list(dict.fromkeys(wanted["stimulus"]))
+    if not names and settings.source == REGISTRY and archive is not None:
+        names = pictures_of_archive(archive)
+        log.info("%s: no run or sample names its stimuli; the %d pictures of %s do", stimulus_set, len(names), archive)
     listed = Path(output).with_name(f"{stimulus_set}_missing.tsv")
     about = {"stimulus_set": stimulus_set, "source": settings.source, "show": "yes" if settings.show else "no"}
     if settings.source == MISSING or (settings.source == FOLDER and not settings.folder) or not names:
@@ -140,6 +144,18 @@ def import_set(
     arrays = {"images": LabelledArray(values, kept)}
     write_arrays(output, arrays | ({"names": _names(missing)} if missing else {}), about)
     log.info("%s: %d of %d pictures from %s", stimulus_set, len(kept), len(names), where)
+
+
+def pictures_of_archive(archive: str | Path) -> list[str]:
+    """Return the names of the pictures in a zip archive, which name the stimuli of a set where nothing else does.
+
+    Raises
+    ------
+    DataError
+        If the archive cannot be read.
+    """
+    with _open_zip(archive) as opened:
+        return picture_names(info.filename for info in opened.infolist() if not info.is_dir())
 
 
 def _pictures(
@@ -266,14 +282,18 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.") from error
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path} cannot be read as a zip archive ({error}); delete it and run again.") from error
+        raise DataError(
+            f"{path} cannot be read as a zip archive ({error}); delete {Path(path).parent} and run again."
+        ) from error
 
 
 def _read_zipped(archive: zipfile.ZipFile, member: str, path: str | Path) -> bytes:
     try:
         return archive.read(member)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise DataError(f"{member} in {path} cannot be read ({error}); delete the archive and run again.") from error
+        raise DataError(
+            f"{member} in {path} cannot be read ({error}); delete {Path(path).parent} and run again."
+        ) from error
 
 
 def _read(path: Path) -> bytes:

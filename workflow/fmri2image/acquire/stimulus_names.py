@@ -58,6 +58,22 @@ def walk(folder: str | Path) -> list[str]:
     return sorted(found)
 
 
+def picture_names(files: Iterable[str]) -> list[str]:
+    """Return the names that the pictures of a folder or an archive have, each once, in their order.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Paths with ``/`` between folders.
+    """
+    names: dict[str, str] = {}
+    for file in sorted(files):
+        if file_keys(file):
+            stem = PurePosixPath(file).stem
+            names.setdefault(key(stem), stem)
+    return sorted(names.values())
+
+
 def match_files(names: Sequence[str], files: Iterable[str], where: str | Path) -> dict[str, list[str]]:
     """Return the files that may show each stimulus; where some have exactly its name, only those.
 

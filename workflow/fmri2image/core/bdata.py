@@ -157,9 +157,21 @@ def open_bdata(path: str | Path) -> Iterator[BDataFile]:
     """
     with open_h5(path) as file:
         try:
-            yield BDataFile(file, path)
+            yield _described(file, path)
         except OSError as error:
             raise DataError(f"{path} is damaged ({error}); fetch it again.") from error
+
+
+def _described(file: h5py.File, path: str | Path) -> BDataFile:
+    """Return the file, or say in a sentence that some part of it is of another kind than in BData."""
+    try:
+        return BDataFile(file, path)
+    except (DataError, OSError):
+        raise
+    except Exception as error:  # any text, number or group may be something else in a file that others wrote
+        raise DataError(
+            f"{path} is not in BData's layout ({type(error).__name__}: {error}); it holds {shorten(list(file))}."
+        ) from error
 
 
 def _member(file: h5py.File, names: tuple[str, ...], path: str | Path) -> h5py.Dataset | h5py.Group:

@@ -157,4 +157,4 @@ def longer_than_one(shape: Sequence[int]) -> tuple[int, ...]:
 
 def _is_mat(name: str) -> bool:
     path = PurePosixPath(name)
-    return name.endswith(ENDING) and not path.name.startswith("._") and "__MACOSX" not in path.parts
+    return name.lower().endswith(ENDING) and not path.name.startswith("._") and "__MACOSX" not in path.parts

@@ -33,6 +33,7 @@ from fmri2image.report.style import (
 
 SLOT = 0.8  # share of a category's width that the subjects take
 MOST_COLUMNS = 3  # panels of feature decoding side by side
+LEGEND_WIDTH = 86.0  # mm that two columns of the legend take
 
 
 def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
@@ -81,7 +82,7 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
     figure, panels = plt.subplots(
         len(metrics),
         len(tests),
-        figsize=(min(PAGE_WIDTH, 34.0 + 22.0 * sum(widths)) * MM, height * MM),
+        figsize=(min(PAGE_WIDTH, max(LEGEND_WIDTH, 34.0 + 22.0 * sum(widths))) * MM, height * MM),
         sharey=True,
         sharex="col",
         squeeze=False,
@@ -106,11 +107,11 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
         line[0].set_ylabel(f"{metric_label(metric).replace(' features', '')}\n(%)", size=7)
     for test, axes in zip(tests, panels[0], strict=True):
         axes.set_title(f"{test} (n = {int(measured.loc[measured['test'] == test, 'n_rows'].max())})", loc="left")
-    _legend(figure, subjects, bool((table["roi"] == CEILING).any()))
+    top = _legend(figure, subjects, bool((table["roi"] == CEILING).any()))
     note = footnote(settings["simulated"], is_true(table["transductive"]))
     figure.text(1.0 / 180, 1.2 / height, note, size=6, color=FAINT)
     figure.tight_layout(
-        rect=(0, 3.5 / height, 1, 1 - (12.0 if figure.get_figwidth() < 130 * MM else 7.0) / height),
+        rect=(0, 3.5 / height, 1, 1 - top / height),
         h_pad=0.6,
         w_pad=0.5,
     )
@@ -144,7 +145,8 @@ def _draw_ceiling(axes: Axes, position: float, ceiling: float | None) -> None:
         axes.hlines(100 * ceiling, position - half, position + half, color=INK, lw=1.2, zorder=3, clip_on=False)
 
 
-def _legend(figure: plt.Figure, subjects: Sequence[str], has_ceiling: bool) -> None:
+def _legend(figure: plt.Figure, subjects: Sequence[str], has_ceiling: bool) -> float:
+    """Draw the legend at the top and return its height in mm."""
     handles = [
         plt.Line2D([], [], marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], ls="", ms=4)
         for i in range(len(subjects))
@@ -163,6 +165,8 @@ def _legend(figure: plt.Figure, subjects: Sequence[str], has_ceiling: bool) -> N
         columnspacing=1.4,
         handletextpad=0.5,
     )
+    lines = -(-len(labels) // (2 if narrow else 5))
+    return (12.0 if narrow else 7.0) + 3.5 * max(0, lines - (2 if narrow else 1))
 
 
 def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:

@@ -15,7 +15,7 @@ def data(config: Mapping) -> str:
             "marked transductive."
         )
     if acquire["source"] != "simulate":
-        return f"Data of {subjects} were taken from the source '{acquire['source']}'."
+        return _real_data(config, subjects)
     scan = acquire["simulate"]
     response, noise = scan["response"], scan["noise"]
     text = (
@@ -36,6 +36,24 @@ def data(config: Mapping) -> str:
     if unseen:
         text += f"The images of the set {listing(unseen)} were shown to nobody. "
     return text + f"Image sets: {'; '.join(sets)}. One-back repetitions were left out of the analysis."
+
+
+def _real_data(config: Mapping, subjects: str) -> str:
+    acquire, source = config["acquire"], config["acquire"]["source"]
+    if source == "openneuro":
+        number = acquire["openneuro"]["dataset"]
+        return f"Raw data of {subjects} are those of OpenNeuro's {number}; every file was checked by its size and MD5."
+    if source == "bids":
+        return f"Raw data of {subjects} were read from a BIDS folder."
+    published = config["samples"].get("published")
+    if published:
+        files = listing(dict.fromkeys(published["entries"].values()))
+        return (
+            f"Responses of {subjects}, one row per stimulus block, were preprocessed and published by others ({files})."
+        )
+    if source == "published":
+        return f"No responses were read: what was decoded from the brain activity of {subjects} has been published by others."
+    return f"Data of {subjects} were taken from the source '{source}'."
 
 
 def _shown(name: str, entry: Mapping) -> str:
@@ -135,7 +153,16 @@ def samples(config: Mapping) -> str:
     text += _excluded(chapter.get("motion_limit", {}))
     if chapter.get("unions"):
         unions = [f"{name} = {' + '.join(parts)}" for name, parts in chapter["unions"].items()]
-        text += f"Areas: {', '.join(chapter.get('masks', []))}; unions: {'; '.join(unions)}. "
+        masks = ", ".join(chapter.get("masks", []))
+        text += (f"Areas: {masks}; unions: " if masks else "Unions of areas: ") + f"{'; '.join(unions)}. "
+    responsive = chapter.get("responsive")
+    if responsive:
+        chosen = {key: value for key, value in responsive.items() if key not in ("name", "stimulus_set", "from")}
+        how = f" ({', '.join(f'{key} {value}' for key, value in chosen.items())})" if chosen else ""
+        text += (
+            f"Area {responsive['name']} holds the voxels that respond most to the training stimuli of the set "
+            f"{responsive['stimulus_set']}{how}. "
+        )
     if not glm and any(entry.get("kind") == "imagery" for entry in _paradigm(config).values()):
         window = chapter.get("imagery_window")
         span = "its duration" if window is None else f"{window:g} s"

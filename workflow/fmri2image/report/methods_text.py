@@ -22,6 +22,7 @@ NORMS = {
     "train_mean_sd": "Each decoded pattern was scaled about the training mean of every unit so that the standard deviation "
     "within channels of what is left, averaged over channels, equals that of true features.",
 }
+PUBLISHED = "published sizes"
 
 
 @dataclass
@@ -92,13 +93,17 @@ def _features(config: Mapping) -> str:
         entry = config["features"]["networks"][name]
         small = entry["network"] != "vgg19"
         made = f"the small network {name}, built as VGG [simonyan2015]" if small else "VGG19 [simonyan2015]"
-        origin = (
-            "with the weights shipped with the workflow" if entry["source"] == "shipped" else "trained in this workflow"
-        )
+        origin = {
+            "shipped": "with the weights shipped with the workflow",
+            "registry": f"with published weights ({entry.get('entry')})",
+        }.get(entry["source"], "trained in this workflow")
         parts.append(
             f"Image features are the values of {plural(len(entry['layers']), 'layer')} of {made}, {origin}, before "
             f"rectification: {', '.join(entry['layers'])}."
         )
+        sets = [stimulus_set for stimulus_set in entry.get("published", {}) if stimulus_set in config["stimulus_sets"]]
+        if sets:
+            parts.append(f"Features of the image set{'s' * (len(sets) > 1)} {listing(sets)} were published by others.")
     return " ".join(parts)
 
 
@@ -106,6 +111,10 @@ def _decoding(config: Mapping) -> str:
     used = {m["decoder"]: config["decode"]["decoders"][m["decoder"]] for m in _used(config).values() if "decoder" in m}
     parts = []
     for name, entry in used.items():
+        if entry["decoder"] == "published":
+            tests = listing(entry["entries"])
+            parts.append(f"Decoded features ({name}; tests {tests}) were published by others and taken as they are.")
+            continue
         n = entry["n_voxels"]
         voxels = (
             "all voxels of an area" if n is None else f"the {n} voxels of an area most correlated with it in training"
@@ -126,11 +135,10 @@ def _norm_correction(config: Mapping) -> str:
         kind = method.get("norm_correction", "none")
         parts.append(f"Method {name}: " + NORMS.get(kind, f"the norm correction '{kind}'."))
         if kind != "none":
-            references[decoder.get("norm_reference", "training")] = None
-    over = [
-        "the training images" if reference == "training" else f"the independent images of the set {reference}"
-        for reference in references
-    ]
+            known = "feature_std" in decoder and kind not in ("norm", "norm_layer")
+            references[PUBLISHED if known else decoder.get("norm_reference", "training")] = None
+    words = {PUBLISHED: "other natural images, published as one number per layer", "training": "the training images"}
+    over = [words.get(reference, f"the independent images of the set {reference}") for reference in references]
     return " ".join([*parts, *([f"The size of true features is that of {listing(over)}."] if over else [])])
 
 

@@ -1,6 +1,7 @@
 """Image sheets at print size: what was seen above what was reconstructed, one line per subject, stimuli by name."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ LABEL = 20.0  # mm left of the images
 LARGEST_TILE, SMALLEST_TILE = 16.0, 9.0  # mm
 TALLEST = 235.0  # mm of images: a page of a journal
 BLOCK_GAP = 6.0  # mm between blocks of lines
+# Mean width in mm of a letter of the heading (8 pt, bold) and of the footnote (6 pt).
+HEADING_LETTER, NOTE_LETTER = 1.65, 1.1
 
 
 @dataclass(frozen=True)
@@ -129,18 +132,22 @@ def draw_sheet(
     columns, tile = layout(len(sheet.stimuli), len(sheet.lines))
     blocks = math.ceil(len(sheet.stimuli) / columns)
     width = max(LABEL + columns * tile, 110.0)
-    height = 8.0 + blocks * (len(sheet.lines) * tile + BLOCK_GAP) + 7.0
+    heading = f"{settings['title']} · {wildcards['method']}, {wildcards['roi']}, {test}"
+    heading = textwrap.wrap(heading, int(width / HEADING_LETTER))
+    more = f"Images in alphabetical order of their names. {sheet.note}".rstrip()
+    note = footnote(settings["simulated"], sheet.transductive, more)
+    note = [line for part in note.split("\n") for line in textwrap.wrap(part, int(width / NOTE_LETTER))]
+    top = 4.0 + 4.0 * len(heading)
+    height = top + blocks * (len(sheet.lines) * tile + BLOCK_GAP) + 4.0 + 3.0 * len(note)
     figure = plt.figure(figsize=(width * MM, height * MM))
     canvas = Canvas(figure, width, height)
-    heading = f"{settings['title']} · {wildcards['method']}, {wildcards['roi']}, {test}"
-    canvas.text(1.0, 3.0, heading, size=8, weight="bold")
-    top = 8.0
+    for number, line in enumerate(heading):
+        canvas.text(1.0, 3.0 + 4.0 * number, line, size=8, weight="bold")
     for block in range(blocks):
         names = sheet.stimuli[block * columns : (block + 1) * columns]
         canvas.images(sheet, names, (0.0, top + 3.0), tile, numbers=block * columns + 1)
         top += len(sheet.lines) * tile + BLOCK_GAP
-    more = f"Images in alphabetical order of their names. {sheet.note}".rstrip()
-    canvas.note(footnote(settings["simulated"], sheet.transductive, more))
+    canvas.note("\n".join(note))
     save(figure, outputs)
 
 
@@ -163,7 +170,7 @@ class Canvas:
 
     def note(self, text: str) -> None:
         """Write the footnote."""
-        self.text(1.0, self.height - 2.5, text, size=6, color=FAINT)
+        self.text(1.0, self.height - 1.0, text, size=6, color=FAINT, va="bottom")
 
     def images(
         self,

@@ -22,6 +22,7 @@ CHANCE_LABEL = "chance (1st to 99th percentile of permutations)"
 TRANSDUCTIVE = "Transductive: the responses were scaled with statistics that include the test trials."
 SIMULATED = "Simulated data: a phantom, not evidence about brains."
 NOT_SCORED = "No test has pictures to compare with, so no image was scored."
+NO_RESPONSES = "This study has no responses: it begins with features that others decoded from them."
 METRICS = {
     "pixel_identification": "Pixel correlation",
     "ssim_identification": "SSIM",

@@ -16,6 +16,7 @@ from fmri2image.report.pages import embed, embed_pixels, render
 from fmri2image.report.provenance import describe_sources
 from fmri2image.report.stimuli import LABELS, MISSING, shown_images, shown_note
 from fmri2image.report.style import (
+    NO_RESPONSES,
     NOT_SCORED,
     SIMULATED,
     ceiling_of,
@@ -88,7 +89,7 @@ def _abstract(mine: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) ->
     counts = responses.drop_duplicates("stimulus_set")
     sets = ", ".join(f"{row.stimulus_set} {row.n_trials}" for row in counts.itertuples())
     voxels = responses.loc[responses["roi"] == primary["roi"], "n_voxels"]
-    text = f"{origin}Trials: {sets}."
+    text = f"{origin}Trials: {sets}." if sets else f"{origin}{NO_RESPONSES}"
     if not voxels.empty:
         text += f" Area {primary['roi']} holds {int(voxels.iloc[0]):,} voxels."
     chosen = mine[(mine["method"] == primary["method"]) & (mine["roi"] == primary["roi"])]

@@ -27,7 +27,7 @@ from fmri2image.report.provenance import describe_sources, page_versions, read_m
 from fmri2image.report.recovery import recovery_lines
 from fmri2image.report.sheets import first_images
 from fmri2image.report.stimuli import has_pictures
-from fmri2image.report.style import CEILING, NOT_SCORED, SIMULATED, is_true, primary_rows, subject_label
+from fmri2image.report.style import CEILING, NO_RESPONSES, NOT_SCORED, SIMULATED, is_true, primary_rows, subject_label
 
 NO_TRUTH = "These are measured data: nothing is known of the true motion or the true responses, so there is nothing to compare."
 
@@ -52,8 +52,9 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
     scores = read_table(inputs["scores"][0], subject=str)
     responses = pd.concat([read_table(path, subject=str) for path in inputs["responses"]], ignore_index=True)
     accuracy = read_table(inputs["accuracy"][0], subject=str) if inputs["accuracy"] else None
-    subjects = sorted(table["subject"].dropna().unique()) or sorted(responses["subject"].unique())
-    figures, tables = itertools.count(1), itertools.count(2)
+    known = [table["subject"].dropna(), responses["subject"], pd.Series(settings["config"]["subjects"], dtype=str)]
+    subjects = next(sorted(names.unique()) for names in known if len(names))
+    figures, tables = itertools.count(1), itertools.count(1 if table.empty else 2)
     drawn = page_figures(inputs, settings, figures)
     flagged = {Path(inputs["identification"][0]).name: table}
     if accuracy is not None:
@@ -77,7 +78,8 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables)),
         "recovery": _recovery(inputs["recovery"], subjects, settings["primary"]["roi"], tables),
         "no_truth": NO_TRUTH,
-        "data": _data(responses, subjects, settings["primary"]["roi"], next(tables)),
+        "data": None if responses.empty else _data(responses, subjects, settings["primary"]["roi"], next(tables)),
+        "no_responses": NO_RESPONSES,
         "subject_links": [{"href": f"subjects/sub-{s}.html", "words": subject_label(s)} for s in subjects],
         "quality_links": [
             {"href": f"quality/sub-{s}.html", "words": subject_label(s)} for s in subjects if inputs["quality"]
@@ -144,7 +146,7 @@ def image_detail(inputs: Mapping[str, Sequence[str]], settings: Mapping) -> dict
 
 
 def _abstract(table: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) -> list[str]:
-    subjects = responses["subject"].nunique()
+    subjects = responses["subject"].nunique() or len(settings["config"]["subjects"])
     people = counted(subjects, "subject")
     if settings["simulated"]:
         origin = f"Everything here is simulated: {people} that {'does' if subjects == 1 else 'do'} not exist, scanned by a simulator"
@@ -154,7 +156,7 @@ def _abstract(table: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) -
     for name, rows in responses.groupby("stimulus_set", sort=False):
         trials = _span(rows["n_trials"])
         sets.append(f"{name} ({int(rows['n_stimuli'].max())} images, {trials} trials per subject)")
-    sentences = [f"{origin}. Image sets: {listing(sets)}."]
+    sentences = [f"{origin}. " + (f"Image sets: {listing(sets)}." if sets else NO_RESPONSES)]
     mine = primary_rows(table, settings["primary"])
     pixel = mine[mine["metric"] == "pixel_identification"]
     results = [
@@ -168,12 +170,21 @@ def _abstract(table: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) -
             f"Method {settings['primary']['method']} rebuilt the images from area {settings['primary']['roi']}. Pairwise "
             f"identification by pixel correlation{over}: {'; '.join(results)}."
         )
+    elif table.empty:
+        sentences.append(NOT_SCORED)
     return sentences
 
 
 def _trained_on(config: Mapping) -> str:
     """Say where what is fitted comes from, and which steps work within a run without labels."""
     tests = config["tests"].values()
+    decoders = config["decode"]["decoders"]
+    methods = [config["reconstruct"]["methods"][row["method"]] for row in config["analyses"]]
+    published = list(
+        dict.fromkeys(m["decoder"] for m in methods if decoders.get(m.get("decoder"), {}).get("decoder") == "published")
+    )
+    if all(method.get("decoder") in published for method in methods):
+        tests = []  # nothing is fitted here
     trained = list(dict.fromkeys(test["training"] for test in tests if "training" in test))
     parts = (
         [f"Decoders, choice of voxels and scaling were fitted on the image set {listing(trained)}."] if trained else []
@@ -187,6 +198,10 @@ def _trained_on(config: Mapping) -> str:
             f"The size of true features was taken from the independent images of the set {listing(sorted(references))}."
         )
     normalise = config["samples"].get("normalise")
+    if published:
+        parts.append(
+            f"How the features of decoder {listing(published)} were decoded is what their authors say; it cannot be checked here."
+        )
     within = [
         words
         for key, words in (

@@ -86,6 +86,25 @@ def read_label_table(path: str | Path) -> LabelTable:
     DataError
         If there is no column of unique names or none of unique numbers.
     """
+    chosen, numbers = _columns(path)
+    if not numbers:
+        raise DataError(f"{path} has no column of numbers that are all different, by which labels could be joined.")
+    return LabelTable(Path(path), chosen, numbers)
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Read the stimuli of a set from a table like that of `read_label_table`, with or without numbers.
+
+    Raises
+    ------
+    DataError
+        If there is no column of unique names.
+    """
+    return _columns(path)[0]
+
+
+def _columns(path: str | Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Return the column of names, and all columns of unique numbers."""
     try:
         cells = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False, skip_blank_lines=True)
     except FileNotFoundError as error:
@@ -96,7 +115,7 @@ def read_label_table(path: str | Path) -> LabelTable:
     headings = [str(number + 1) for number in range(cells.shape[1])]
     first = pd.to_numeric(cells.iloc[0], errors="coerce")
     second = pd.to_numeric(cells.iloc[1], errors="coerce") if len(cells) > 1 else first
-    if first.isna().all() and second.notna().any():
+    if first.isna().all() and (second.notna().any() or set(cells.iloc[0]) & set(TEXT_KEYS)):
         headings, cells = [str(cell) for cell in cells.iloc[0]], cells.iloc[1:]
     names: dict[str, list[str]] = {}
     numbers: dict[str, np.ndarray] = {}
@@ -115,9 +134,7 @@ def read_label_table(path: str | Path) -> LabelTable:
     chosen = names[(known or natural or list(names))[0]]
     if all(map(NATURAL.fullmatch, chosen)):
         numbers["the names"] = np.array([_id_of_name(name) for name in chosen])
-    if not numbers:
-        raise DataError(f"{path} has no column of numbers that are all different, by which labels could be joined.")
-    return LabelTable(Path(path), chosen, numbers)
+    return chosen, numbers
 
 
 def stimulus_names(

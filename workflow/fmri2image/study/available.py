@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmri2image.core.errors import ConfigError
-from fmri2image.study.raw import RawFiles
+from fmri2image.study.raw import FROM_FILES, RawFiles
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,26 @@ class Available(RawFiles):
         if given or self.simulated:
             return given or self.stimulus_sets
         used = {test for row in self.analyses for test in row["tests"] if test in self.tests}
-        names = {name for test in used for name in self._sets_of_test(self.tests[test])}
+        names = {name for test in used for name in self.sets_of_test(test)}
         responsive = self.config["samples"].get("responsive") or {}
         modulators = self.config["samples"].get("modulators") or {}
         names |= {part["stimulus_set"] for part in (responsive, modulators) if part}
         return [name for name in self.stimulus_sets if name in names]
 
-    @staticmethod
-    def _sets_of_test(test: Mapping) -> set[str]:
-        return {test["stimuli"], test.get("training", test["stimuli"])}
+    def sets_of_test(self, test: str) -> set[str]:
+        """Return the stimulus sets that a test shows or trains on."""
+        split = self.tests[test]
+        return {split["stimuli"], split.get("training", split["stimuli"])}
 
     @property
     def external(self) -> bool:
         """Whether stimuli come from somebody's files, so that pictures may be missing."""
-        return self.source in ("openneuro", "bids", "published")
+        return self.source in FROM_FILES
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there are responses; without, a study enters at decoded features that somebody has published."""
+        return self.source != "published" or "published" in self.config["samples"]
 
     def picture_source(self, stimulus_set: str) -> dict:
         """Return where the pictures of a stimulus set are; empty where nobody has said."""
@@ -78,13 +84,13 @@ class Available(RawFiles):
         return chapter.get("show", True) and all(self.shown(name) for name in chapter.get("sets", []))
 
     def unpictured_reason(self, stimulus_set: str) -> str:
-        """Return why a stimulus set has no pictures."""
+        """Return why a stimulus set has no pictures, as a clause about them."""
         chapter = self.picture_source(stimulus_set)
         if chapter.get("from") == "sets":
             without = [name for name in chapter["sets"] if not self.pictured(name)]
-            return f"its pictures belong to the set {' and '.join(without)}, which has none"
-        ask = f"; ask for them at {chapter['ask']}" if chapter.get("ask") else ""
-        return f"its pictures are not public{ask}, and name their folder in acquire: stimuli: {stimulus_set}: folder"
+            return f"they belong to the set {' and '.join(without)}, which has none"
+        ask = f"ask for them at {chapter['ask']} and " if chapter.get("ask") else "if you have them, "
+        return f"they are not here ({ask}name their folder in acquire: stimuli: {stimulus_set}: folder)"
 
     def published_features(self, network: str) -> dict[str, str]:
         """Return, per stimulus set, the entry of the registry or the path of features that somebody has published."""
@@ -123,9 +129,32 @@ class Available(RawFiles):
         for test in dict.fromkeys(test for row in kept for test in row["tests"] if test in self.tests):
             stimuli = self.tests[test]["stimuli"]
             if not self.pictured(stimuli):
-                reason = f"of the set {stimuli}: {self.unpictured_reason(stimuli)}"
+                reason = f"the pictures of the set {stimuli}: {self.unpictured_reason(stimuli)}"
                 skipped.append(Skipped(f"test {test}: comparison with pictures", reason))
-        return kept, list(dict.fromkeys(skipped))
+        return kept, list(dict.fromkeys([*skipped, *self._unscored_features(kept)]))
+
+    def _unscored_features(self, analyses: Sequence[Mapping]) -> list[Skipped]:
+        """Return which decoded features cannot be compared with true ones, or not in every way."""
+        found = []
+        for row in analyses:
+            decoder = self.decoders.get(self.methods.get(row["method"], {}).get("decoder", ""), {})
+            network = decoder.get("network")
+            for test in row["tests"] if network in self.networks else ():
+                if test not in self.tests:
+                    continue
+                stimuli = self.tests[test]["stimuli"]
+                training = self.tests[test].get("training", stimuli)
+                if not self.featured(network, stimuli):
+                    what, lacking = f"test {test}: accuracy of decoded features", stimuli
+                elif not self.featured(network, training):
+                    what, lacking = f"test {test}: correlation of patterns of decoded features", training
+                else:
+                    continue
+                reason = (
+                    f"there are neither features of the set {lacking} in {network} nor pictures to compute them from"
+                )
+                found.append(Skipped(what, reason))
+        return found
 
     def _hindrance(self, method: str, test: str) -> str:
         """Return why a test cannot be made with a method; empty if it can."""
@@ -144,5 +173,6 @@ class Available(RawFiles):
         if decoder["decoder"] == "published" or network not in self.networks or self.featured(network, training):
             return ""
         return (
-            f"nobody has published features of the set {training} in {network}, and {self.unpictured_reason(training)}"
+            f"nobody has published features of the set {training} in {network}, and they cannot be computed from its "
+            f"pictures: {self.unpictured_reason(training)}"
         )

@@ -74,4 +74,6 @@ def _sentence(error: ValidationError) -> str:
 def known_name(name: str, names: Any, where: str, place: str) -> None:
     """Raise ConfigError if `name` is not among `names`; `where` uses it and `place` defines it."""
     if name not in names:
-        raise ConfigError(f"config: {where}: '{name}' is not among {place} ({shorten(list(names), 30)}).")
+        raise ConfigError(
+            f"config: {where}: '{name}' is not among {place} ({shorten(list(names), 30) or 'there are none'})."
+        )

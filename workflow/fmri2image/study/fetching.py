@@ -1,6 +1,7 @@
 """What a study downloads: files of a public BIDS dataset, and entries of the registry."""
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,9 +11,12 @@ from fmri2image.acquire.openneuro import OPENNEURO
 from fmri2image.acquire.registry import Entry, registry_entry
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
+from fmri2image.study.entries import WEIGHTS, EntryPattern
 from fmri2image.study.paths import Paths
 
 FILES = "resources/downloaded/files"
+# Keys of published decoders that name files with sizes of true features.
+SIZES_OF_FEATURES = ("feature_std", "mean_features")
 
 
 class FetchQuestions(Paths):
@@ -134,45 +138,44 @@ class FetchQuestions(Paths):
 
     def entries(self) -> list[Entry]:
         """Return the files of the registry that the study needs, judges aside (they come from the package index)."""
-        names = [name for sources in self._entry_names().values() for name in sources if "/" not in name]
+        names = [name for pattern in self.entry_patterns() if not pattern.own for name in pattern.names()]
         return [registry_entry(name) for name in dict.fromkeys(names)]
 
-    def _entry_names(self) -> dict[str, list[str]]:
-        """Return the entries of every stage."""
-        stimuli = [one["entry"] for one in self.config["acquire"].get("stimuli", {}).values() if "entry" in one]
-        weights = [entry["entry"] for entry in self.networks.values() if entry["source"] == "registry"]
-        features = [
-            name.format(layer=layer)
-            for network in self.networks
-            for stimulus_set, name in self.published_features(network).items()
-            if stimulus_set in self.stimulus_sets
-            for layer in self.layers(network)
-        ]
-        decoded = []
-        for entry in self.decoders.values():
-            if entry["decoder"] == "published":
-                layers = self.layers(entry["network"])
-                decoded += [
-                    name.format(subject=subject, layer=layer)
-                    for name in entry["entries"].values()
-                    for subject in self.subjects
-                    for layer in layers
-                ]
-                decoded += [entry["feature_std"]] if "feature_std" in entry else []
-        return {
-            "stimuli": stimuli,
-            "samples": self._sample_names(),
-            "weights": weights,
-            "features": features,
-            "decoded": decoded,
-        }
+    def entry_patterns(self) -> list[EntryPattern]:
+        """Return every name of a published file in the configuration: stimuli, samples, weights, features, decoded features."""
+        return [*self._data_patterns(), *self._network_patterns(), *self._decoder_patterns()]
 
-    def _sample_names(self) -> list[str]:
-        chapter = self.config["samples"].get("published")
-        if not chapter:
-            return []
-        names = [name.format(subject=subject) for name in chapter["entries"].values() for subject in self.subjects]
-        return [*names, *chapter.get("labels", {}).values()]
+    def _data_patterns(self) -> Iterator[EntryPattern]:
+        for name, one in self.config["acquire"].get("stimuli", {}).items():
+            if one["from"] == "registry":
+                yield EntryPattern(f"acquire.stimuli.{name}.entry", one["entry"], ("stimuli",))
+        chapter = self.config["samples"].get("published") or {}
+        for name, text in chapter.get("entries", {}).items():
+            where = f"samples.published.entries.{name}"
+            yield EntryPattern(where, text, ("samples",), {"subject": self.subjects})
+        for name, text in chapter.get("labels", {}).items():
+            yield EntryPattern(f"samples.published.labels.{name}", text)
+
+    def _network_patterns(self) -> Iterator[EntryPattern]:
+        for network, entry in self.networks.items():
+            where = f"features.networks.{network}"
+            if entry["source"] == "registry":
+                yield EntryPattern(f"{where}.entry", entry["entry"], WEIGHTS)
+            for name, text in self.published_features(network).items():
+                places = {"layer": self.layers(network)}
+                yield EntryPattern(f"{where}.published.{name}", text, ("true-features",), places)
+
+    def _decoder_patterns(self) -> Iterator[EntryPattern]:
+        for decoder, entry in self.decoders.items():
+            if entry["decoder"] != "published":
+                continue
+            where, places = f"decode.decoders.{decoder}", {"layer": self.layers(entry["network"])}
+            for test, text in entry["entries"].items():
+                both = {"subject": self.subjects, **places}
+                yield EntryPattern(f"{where}.entries.{test}", text, ("decoded-features",), both)
+            for key in SIZES_OF_FEATURES:
+                if key in entry:
+                    yield EntryPattern(f"{where}.{key}", entry[key], ("feature-statistics",))
 
     # Samples and weights of others ------------------------------------------------------------------------------------
 

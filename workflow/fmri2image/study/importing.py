@@ -5,7 +5,17 @@ from typing import Any
 
 from fmri2image.acquire.registry import registry_entry
 from fmri2image.study.decoding import DecodingQuestions
-from fmri2image.study.fetching import FetchQuestions
+from fmri2image.study.fetching import SIZES_OF_FEATURES, FetchQuestions
+
+# What a norm correction needs to know of true features; the norm itself nobody has published.
+SIZES_NEEDED = {
+    "none": (),
+    "norm": ("norm",),
+    "norm_layer": ("norm",),
+    "channel_sd": ("feature_std",),
+    "grand_mean_sd": ("feature_std",),
+    "train_mean_sd": ("feature_std", "mean_features"),
+}
 
 
 class ImportQuestions(FetchQuestions, DecodingQuestions):
@@ -19,7 +29,9 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
         inputs: dict[str, Any] = {}
         if self.runs:
             inputs["events"] = list(self._events_of_set(wildcards.stimulus_set))
-        else:
+        elif "names" in chapter:
+            inputs["names"] = self.entry_file(chapter["names"])
+        elif self.sampled:
             inputs["samples"] = [f"{self.root}/samples/sub-{subject}.h5" for subject in self.subjects]
         if chapter.get("from") == "registry":
             inputs["archive"] = self.entry_file(chapter["entry"])
@@ -118,24 +130,28 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
             "archives": [self.entry_file(name) for name in names],
             "stimuli": [f"{self.root}/stimuli/{name}.h5" for name in dict.fromkeys(sets)],
         }
-        for key in ("feature_std", "mean_features"):
+        for key in SIZES_OF_FEATURES:
             if key in entry:
                 inputs[key] = self.entry_file(entry[key])
         network = entry["network"]
         known = [name for name in dict.fromkeys(sets) if self.featured(network, name)]
         inputs["true_features"] = [f"{self.root}/features/{network}/{name}/{layer}.h5" for name in known]
-        training = self._norm_training(decoder)
+        training = self.norm_training(decoder)
         if training:
             inputs["training_features"] = f"{self.root}/features/{network}/{training}/{layer}.h5"
         if "names" in entry:
             inputs["names"] = list(entry["names"].values())
         return inputs
 
-    def _norm_training(self, decoder: str) -> str:
-        """Return the training set whose features a method's norm correction measures; empty for none."""
+    def unknown_sizes(self, decoder: str, correction: str) -> list[str]:
+        """Return which keys of a published decoder are missing that a norm correction needs; it can measure them instead."""
+        return [key for key in SIZES_NEEDED[correction] if key not in self.decoders[decoder]]
+
+    def norm_training(self, decoder: str) -> str:
+        """Return the training set whose features the norm corrections of a decoder's methods measure; empty for none."""
         network = self.decoders[decoder]["network"]
-        users = [name for name, entry in self.methods.items() if entry.get("decoder") == decoder]
-        if not {self.methods[name]["norm_correction"] for name in users} & {"norm", "norm_layer"}:
+        users = [entry for entry in self.methods.values() if entry.get("decoder") == decoder]
+        if not any(self.unknown_sizes(decoder, entry["norm_correction"]) for entry in users):
             return ""
         sets = self.training_sets(self.decoder_tests(decoder))
         return sets[0] if len(sets) == 1 and self.featured(network, sets[0]) else ""

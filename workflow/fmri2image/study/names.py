@@ -1,15 +1,15 @@
 """Checks that every name a configuration uses is one that it defines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
 from fmri2image.study.check import known_name
-from fmri2image.study.paths import Paths
-from fmri2image.study.raw import BRAIN
+from fmri2image.study.raw import BRAIN, MANIFESTED, RAW
+from fmri2image.study.sources import SourceChecks
 
 
-class NameChecks(Paths):
+class NameChecks(SourceChecks):
     """The part of a study that checks its own names."""
 
     def check_names(self) -> None:
@@ -19,24 +19,37 @@ class NameChecks(Paths):
         ------
         ConfigError
         """
-        if self.simulated and not {"simulate", "images"} <= set(self.config["acquire"]):
-            raise ConfigError("config: acquire: source 'simulate' needs the keys 'simulate' and 'images'.")
-        if self.source in ("openneuro", "bids") and self.source not in self.config["acquire"]:
-            raise ConfigError(f"config: acquire: source '{self.source}' needs the key '{self.source}'.")
-        if self.source in ("simulate", "openneuro", "bids") and "preprocess" not in self.config:
-            raise ConfigError("config: preprocess: raw data need this chapter.")
-        self._check_sources()
-        counted = "natural_images" in self.config["acquire"].get("images", {})
-        if self.simulated and "natural" in self.stimulus_sets and not counted:
-            raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
+        self._check_chapters()
+        self._check_tests()
+        self._check_methods()
+        self._check_analyses()
+        self._check_judges()
+        self.check_sources()
         if self.simulated:
             self._check_paradigm(self.config["acquire"]["simulate"]["stimulus_sets"])
+        if self.raw_runs:
+            self.check_runs()
+            self._check_areas()
+
+    def _check_chapters(self) -> None:
+        """Check that the chapters which the source of the data and the engine need are there."""
+        chapter = self.config["acquire"]
+        if self.simulated and not {"simulate", "images"} <= set(chapter):
+            raise ConfigError("config: acquire: source 'simulate' needs the keys 'simulate' and 'images'.")
+        if self.source in MANIFESTED and self.source not in chapter:
+            raise ConfigError(f"config: acquire: source '{self.source}' needs the key '{self.source}'.")
+        if self.source in RAW and "preprocess" not in self.config:
+            raise ConfigError("config: preprocess: raw data need this chapter.")
+        if self.simulated and "natural" in self.stimulus_sets and "natural_images" not in chapter["images"]:
+            raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
         if self.engine == "derivatives":
             derivatives_settings(self.config["preprocess"].get("derivatives", {}))
             if self.config["samples"].get("motion_regression", True):
                 raise ConfigError(
                     "config: samples.motion_regression: derivatives come without motion parameters; set it to false."
                 )
+
+    def _check_tests(self) -> None:
         modulators = self.config["samples"].get("modulators") or {}
         if modulators:
             known_name(modulators["stimulus_set"], self.stimulus_sets, "samples.modulators", "stimulus_sets")
@@ -46,6 +59,13 @@ class NameChecks(Paths):
                 raise ConfigError(f"config: tests.{name}: give either 'training' or 'leave_out'.")
             if "training" in test:
                 known_name(test["training"], self.stimulus_sets, f"tests.{name}.training", "stimulus_sets")
+                if test["training"] == test["stimuli"]:
+                    raise ConfigError(
+                        f"config: tests.{name}.training: '{test['training']}' is what is tested; name another set, or "
+                        "leave_out instead of training."
+                    )
+
+    def _check_methods(self) -> None:
         for name, decoder in self.decoders.items():
             known_name(decoder["network"], self.networks, f"decode.decoders.{name}.network", "features.networks")
             self._check_norm_reference(name, decoder["norm_reference"])
@@ -55,6 +75,8 @@ class NameChecks(Paths):
                 layers = self.layers(self.network_of(name))
                 for layer in method.get("layers", []):
                     known_name(layer, layers, f"reconstruct.methods.{name}.layers", "that network's layers")
+
+    def _check_analyses(self) -> None:
         for i, row in enumerate(self.analyses):
             known_name(row["method"], self.methods, f"analyses.{i}.method", "reconstruct.methods")
             for test in row["tests"]:
@@ -63,6 +85,16 @@ class NameChecks(Paths):
                     raise ConfigError(
                         f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
                     )
+        primary = self.config["report"]["primary"]
+        method, roi = primary["method"], primary["roi"]
+        known_name(method, self.methods, "report.primary.method", "reconstruct.methods")
+        known_name(roi, self.rois, "report.primary.roi", "the areas of the analyses")
+        if not any(row["method"] == method and roi in row["rois"] for row in self.analyses):
+            left_out = [one for one in self.skipped if one.what.startswith(f"method {method},")]
+            reason = f": {left_out[0].what} is left out, because {left_out[0].reason}" if left_out else ""
+            raise ConfigError(f"config: report.primary: no analysis takes method '{method}' to area '{roi}'{reason}.")
+
+    def _check_judges(self) -> None:
         for name, judge in self.judges.items():
             for method in dict.fromkeys(row["method"] for row in self.analyses):
                 network = self.network_of(method)
@@ -71,11 +103,6 @@ class NameChecks(Paths):
                         f"config: evaluate.judges.{name}: network '{judge['network']}' reconstructs in method '{method}' "
                         "and cannot judge its own images; choose another network."
                     )
-        primary = self.config["report"]["primary"]
-        known_name(primary["method"], self.methods, "report.primary.method", "reconstruct.methods")
-        known_name(primary["roi"], self.rois, "report.primary.roi", "the areas of the analyses")
-        if self.raw_runs:
-            self._check_areas()
 
     def _check_areas(self) -> None:
         """Check that areas are made of others that exist, and that every analysis names one."""
@@ -83,62 +110,34 @@ class NameChecks(Paths):
         areas = list(self.masks) or [BRAIN]
         responsive = chapter.get("responsive")
         if responsive:
-            where = "samples.responsive"
-            known_name(responsive["stimulus_set"], self.stimulus_sets, f"{where}.stimulus_set", "stimulus_sets")
-            known_name(
-                responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks"
-            )
-            tested = [name for name, test in self.tests.items() if test["stimuli"] == responsive["stimulus_set"]]
-            if tested:
-                raise ConfigError(
-                    f"config: {where}.stimulus_set: test '{tested[0]}' tests these stimuli, which must not choose voxels; "
-                    "name a set that only trains."
-                )
+            self._check_responsive(responsive, areas)
         for union, parts in chapter["unions"].items():
+            if union in areas:
+                raise ConfigError(f"config: samples.unions.{union}: an area has this name already; choose another.")
             for part in parts:
                 known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
             areas.append(union)
+        if responsive and responsive["name"] in areas:
+            raise ConfigError("config: samples.responsive.name: an area has this name already; choose another.")
         areas += [responsive["name"]] if responsive else []
         for roi in self.rois:
             known_name(roi, areas, "analyses: rois", "samples.masks, samples.unions and samples.responsive")
+        if responsive and BRAIN in self.rois and not self.masks and not responsive.get("keep_brain", False):
+            raise ConfigError(
+                f"config: analyses: rois: voxels of '{BRAIN}' outside '{responsive['name']}' are not kept; set "
+                "samples.responsive.keep_brain to true."
+            )
 
-    def _check_sources(self) -> None:
-        """Check where pictures, samples, features and weights come from."""
-        chapter = self.config["acquire"]
-        for name, entry in chapter.get("stimuli", {}).items():
-            where = f"acquire.stimuli.{name}"
-            known_name(name, self.stimulus_sets, where, "stimulus_sets")
-            for key, needed in (("registry", "entry"), ("sets", "sets")):
-                if entry["from"] == key and needed not in entry:
-                    raise ConfigError(f"config: {where}: from '{key}' needs the key '{needed}'.")
-            for other in entry.get("sets", []):
-                known_name(other, self.stimulus_sets, f"{where}.sets", "stimulus_sets")
-        if self.source == "published" and not (
-            "published" in self.config["samples"] or any(d["decoder"] == "published" for d in self.decoders.values())
-        ):
-            raise ConfigError("config: acquire: source 'published' needs samples: published, or a decoder 'published'.")
-        for name, entry in self.networks.items():
-            needed = {"shipped": "weights", "registry": "entry"}.get(entry["source"])
-            if needed and needed not in entry:
-                raise ConfigError(
-                    f"config: features.networks.{name}: source '{entry['source']}' needs the key '{needed}'."
-                )
-        for name, entry in self.decoders.items():
-            if entry["decoder"] == "published":
-                for test in [*entry["entries"], *entry.get("names", {})]:
-                    known_name(test, self.tests, f"decode.decoders.{name}.entries", "tests")
-                    if "leave_out" in self.tests[test] or self.tests[test]["rows"] != "stimulus":
-                        raise ConfigError(
-                            f"config: decode.decoders.{name}: published decoded features have one row per stimulus of a "
-                            f"held-out test; set tests.{test}.rows to stimulus and give it a training set."
-                        )
-        for row in self.analyses:
-            decoder = self.decoders.get(self.methods.get(row["method"], {}).get("decoder", ""), {})
-            if decoder.get("decoder") == "published":
-                for test in row["tests"]:
-                    known_name(test, decoder["entries"], f"analyses: {row['method']}", "that decoder's entries")
-                for roi in row["rois"]:
-                    known_name(roi, decoder["rois"], f"analyses: {row['method']}: rois", "that decoder's rois")
+    def _check_responsive(self, responsive: Mapping, areas: Sequence[str]) -> None:
+        where, chosen = "samples.responsive", responsive["stimulus_set"]
+        known_name(chosen, self.stimulus_sets, f"{where}.stimulus_set", "stimulus_sets")
+        known_name(responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks")
+        tested = [name for name, test in self.tests.items() if test["stimuli"] == chosen]
+        if tested:
+            raise ConfigError(
+                f"config: {where}.stimulus_set: test '{tested[0]}' tests these stimuli, which must not choose voxels; "
+                "name a set that only trains."
+            )
 
     def _check_paradigm(self, shown: Mapping[str, Mapping]) -> None:
         for name, part in shown.items():

@@ -107,11 +107,23 @@ class Paths(Available):
         ]
         return list(dict.fromkeys(found))
 
+    def accuracy_tests(self, decoder: str) -> dict[str, dict]:
+        """Return the tests of a decoder whose decoded features can be compared with true ones."""
+        rows = [row for row in self.analyses if self.methods[row["method"]].get("decoder") == decoder]
+        wanted = {test for row in rows for test in row["tests"]}
+        network = self.decoders[decoder]["network"]
+        return {
+            name: test
+            for name, test in self.tests.items()
+            if name in wanted and self.featured(network, test["stimuli"])
+        }
+
     def accuracy_files(self) -> list[str]:
         """Return the tables of feature decoding accuracy."""
         return [
             f"{self.root}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_accuracy.tsv"
             for decoder, roi in self.decoded
+            if self.accuracy_tests(decoder)
             for subject in self.subjects
         ]
 
@@ -227,7 +239,7 @@ class Paths(Available):
         """Return the figures of scores that the study has, by kind, as PNG."""
         names = {
             "methods": len(self.compared_methods()) > 1,
-            "decoding_accuracy": bool(self.decoded),
+            "decoding_accuracy": bool(self.accuracy_files()),
             "norm_correction": bool(self.norm_variants()),
         }
         return {name: [f"{self.root}/figures/{name}.png"] * present for name, present in names.items()}
@@ -243,7 +255,7 @@ class Paths(Available):
     def tables(self) -> list[str]:
         """Return the tables for people."""
         simulated = ["motion", "recovery"] if self.scored_against_truth else []
-        names = ["identification", *(["decoding_accuracy"] if self.decoded else []), *simulated]
+        names = ["identification", *(["decoding_accuracy"] if self.accuracy_files() else []), *simulated]
         return [f"{self.root}/tables/{name}.tsv" for name in names]
 
     def final_outputs(self) -> list[str]:
@@ -251,7 +263,7 @@ class Paths(Available):
         figures = [f"{self.root}/figures/examples.png", f"{self.root}/figures/identification.svg", *self.sheets()]
         figures += [path.replace(".png", ".svg") for path in self.score_figures()["methods"]]
         raw = self.dataset_files() if self.simulated else []
-        if self.decoded:
+        if self.accuracy_files():
             figures.append(f"{self.root}/figures/decoding_accuracy.svg")
         if self.norm_variants():
             figures.append(f"{self.root}/figures/norm_correction.svg")

@@ -15,6 +15,8 @@ from fmri2image.study.plan_rates import STAGES, Rate, rates_of
 from fmri2image.study.study import Study
 
 DOWNLOADED = "resources/downloaded"
+# Rules whose jobs work on a GPU where there is one; others say so by asking for it.
+GPU_RULES = ("train_network", "extract_features", "decode_features", "fit_method", "reconstruct_images", "judge_images")
 UNKNOWN = Rate("other", "", "jobs", 10.0, 1, None, 1.0, 0.0, 0.0, "guess")  # a rule that the table lacks
 
 
@@ -33,7 +35,7 @@ class RuleCost:
     gpu_hours : float or None
         None if somebody has yet to measure it.
     asks_gpu : bool
-        Whether its jobs ask for a GPU.
+        Whether its jobs work on a GPU where there is one.
     output_gb, temporary_gb : float
         Files that stay, and the most that one job deletes at its end.
     declared_mb, needed_mb : float
@@ -176,7 +178,8 @@ def rule_costs(jobs: Sequence[Job], rates: Mapping[str, list[Rate]], amounts: Am
                 cpu_hours=sum(cost["cpu"] for cost in costs) / 3600,
                 longest_hours=max(cost["cpu"] for cost in costs) / 3600,
                 gpu_hours=gpu,
-                asks_gpu=any(job.gpu for job in mine),
+                asks_gpu=any(job.gpu for job in mine)
+                or (rule in GPU_RULES and amounts.study.config["device"] != "cpu"),
                 output_gb=sum(cost["output"] for cost in costs) / 1e3,
                 temporary_gb=max(cost["temporary"] for cost in costs) / 1e3,
                 declared_mb=min(job.mem_mb for job in mine),
@@ -249,12 +252,14 @@ def time_warnings(jobs: Iterable[Job], rates: Mapping[str, list[Rate]], amounts:
     """Return a sentence for every rule whose longest job takes longer than it asks for."""
     longest: dict[str, tuple[float, float]] = {}
     for job in jobs:
-        hours = job_cost(job, rates_of(job.rule, rates) or [UNKNOWN], amounts)["cpu"] / 3600
-        if job.runtime and hours > job.runtime / 60:
-            longest[job.rule] = max(longest.get(job.rule, (0.0, 0.0)), (hours, job.runtime / 60))
+        rows = rates_of(job.rule, rates) or [UNKNOWN]
+        hours, declared = job_cost(job, rows, amounts)["cpu"] / 3600, job.runtime / 60
+        if declared and hours > declared:
+            rule = rows[0].rule if rows[0] is not UNKNOWN else job.rule
+            longest[rule] = max(longest.get(rule, (0.0, 0.0)), (hours, declared))
     return [
-        f"rule {rule} asks a cluster for {declared:.1f} h and its longest job takes about {hours:.0f} h on one core; "
-        f"raise its runtime (--set-resources {rule}:runtime=...) or use a GPU."
+        f"rule {rule} asks a cluster for {declared:.1f} h and its longest job takes about {hours:.1f} h on one core; "
+        "raise its runtime there, or give it a GPU if it can use one."
         for rule, (hours, declared) in longest.items()
     ]
 

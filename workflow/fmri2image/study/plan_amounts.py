@@ -10,22 +10,16 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.core.splits import training_name
 from fmri2image.study.paths import TRUE_FEATURES
 from fmri2image.study.plan_jobs import Job
+from fmri2image.study.plan_known import (
+    AREA_VOXELS,
+    BLOCK_BYTES,
+    COLLECTIONS,
+    FLOAT,
+    SIMULATED_VOXEL,
+    STIMULI,
+    UNKNOWN_SET,
+)
 from fmri2image.study.study import Study
-
-FLOAT = 4e-9  # GB of one float32
-# Distinct stimuli of the public datasets, counted in their events files; ds001761: of all four subjects together.
-STIMULI = {
-    "ds000255": {"random": 880, "shapes": 5, "letters": 5, "lettersthin": 5, "letterslong": 5},
-    "ds001246": {"train": 1200, "test": 50, "imagery": 50},
-    "ds001506": {"train": 1200, "test": 50, "shapes": 40, "letters": 10, "imagery": 25},
-    "ds001761": {"train": 31772, "test": 80, "imagery": 20},
-    "miyawaki2008": {"figures": 40},
-}
-COLLECTIONS = {"deeprecon": "ds001506", "god": "ds001246"}  # of the registry, by the beginning of an entry's name
-BLOCK_BYTES = 200_000_000  # of `decode.layers`
-AREA_VOXELS, SIMULATED_VOXELS = 11_700, 1_200  # of visual cortex at 2 mm (ds001506, sub-01), and of the demo
-UNKNOWN_SET = 100  # stimuli of a set that nobody has listed yet
-SIMULATED_VOXEL = 1.4e-9  # GB per voxel of a simulated BOLD file (the demo's)
 
 
 class Amounts:
@@ -203,14 +197,15 @@ class Amounts:
         return network, written or self.study.layers(network)
 
     def decoded_units(self, job: Job) -> float:
-        """Decoders to fit: units times training sets; under cross-validation its number of folds is not known and counts 1."""
+        """Units times training sets; under cross-validation the number of folds is not known and counts 1."""
         tests = self.study.decoder_tests(self._decoder(job))
         return self._units(*self._decoded(job)) * len({training_name(tests, test) for test in tests})
 
     def gathered_gb(self, job: Job) -> float:
         """GB of the blocks of the Gram matrix that the decoders are solved from: the square of the selected voxels, float32."""
-        n_voxels = self.study.decoders[self._decoder(job)].get("n_voxels") or self._n_voxels
-        return self.decoded_units(job) * min(n_voxels, self._n_voxels) ** 2 * FLOAT
+        n_voxels = min(self.study.decoders[self._decoder(job)].get("n_voxels") or self._n_voxels, self._n_voxels)
+        solved_alone = n_voxels < self._n_voxels  # decoders of all voxels share one decomposition
+        return self.decoded_units(job) * n_voxels**2 * FLOAT * solved_alone
 
     def decoded_gb(self, job: Job) -> float:
         """GB of decoded features of all tests, float32."""
@@ -271,11 +266,16 @@ class Amounts:
     def _n_voxels(self) -> int:
         """Voxels of the largest area."""
         responsive = self.study.config["samples"].get("responsive") or {}
-        return responsive.get("n_voxels") or (SIMULATED_VOXELS if self.study.simulated else AREA_VOXELS)
+        known = "simulated" if self.study.simulated else self._collection
+        return responsive.get("n_voxels") or AREA_VOXELS.get(known, AREA_VOXELS["ds001506"])
 
     def refits(self, job: Job) -> float:
         """Refits with permuted pairs."""
         return self.study.refits(job.wildcards["method"], job.wildcards["test"])
+
+    def network_refits(self, job: Job) -> float:
+        """Refits with permuted pairs of a method that decodes a network's features."""
+        return self.refits(job) if self.study.network_of(job.wildcards["method"]) else 0.0
 
 
 def _folders(job: Job, stage: str) -> tuple[str, ...]:
@@ -316,4 +316,5 @@ DRIVERS: dict[str, Callable[[Amounts, Job], float]] = {
     "matching_tflop": Amounts.matching_tflop,
     "batch_gb": Amounts.batch_gb,
     "refits": Amounts.refits,
+    "network_refits": Amounts.network_refits,
 }

@@ -13,7 +13,15 @@ from fmri2image.study.plan_jobs import Job
 from fmri2image.study.study import Study
 
 # Guesses, in GB, for files whose size nobody has published; features are counted instead.
-GUESSED = {"samples": 1.5, "caffe-weights": 0.6, "torch-weights": 0.6, "stimuli": 0.01, "stimulus-table": 0.001}
+GUESSED = {
+    "samples": 1.5,
+    "caffe-weights": 0.6,
+    "caffe-archive": 0.6,
+    "torch-weights": 0.6,
+    "torch-archive": 0.6,
+    "stimuli": 0.01,
+    "stimulus-table": 0.001,
+}
 GUESSED_OTHERS = 0.1
 KINDS = {"bold": "BOLD", "T1w": "T1w image", "inplaneT2": "in-plane image", "T2w": "in-plane image"}
 

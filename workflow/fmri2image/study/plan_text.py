@@ -138,7 +138,9 @@ def _downloads(plan: Plan) -> list[str]:
     lines = ["Downloads", *_table(header, [*shown.values.tolist(), total], [0, 0, 0, 2, 0, 2, 0, 2])]
     left = table["gb_left"].sum()
     hours = ", ".join(f"{_hours(left * 8e3 / speed / 3600)} at {speed} Mbit/s" for speed in MEGABITS)
-    return [*lines, f"Still to be fetched: {left:.2f} GB, which take {hours}." if left else "All of it is there.", ""]
+    guessed = table["gb_guessed"].sum()
+    share = f", {guessed:.2f} GB of them guessed" if guessed else ""
+    return [*lines, f"Still to be fetched: {left:.2f} GB{share}; {hours}." if left else "All of it is there.", ""]
 
 
 def _stages(plan: Plan) -> list[str]:
@@ -149,12 +151,8 @@ def _stages(plan: Plan) -> list[str]:
     rows = table.values.tolist()
     sums = table[["jobs", "cpu_hours", "gpu_hours", "download_gb", "output_gb"]].sum(skipna=False).tolist()
     rows.append(["all", *sums, table["total_gb"].iloc[-1], table["peak_gb"].max()])
-    return [
-        "Stages",
-        *_table(header, rows, [0, 0, 2, 2, 2, 2, 2, 2]),
-        "CPU hours are those of one core. GPU hours: ? = nobody has measured.",
-        "",
-    ]
+    legend = "CPU hours are those of one core and no GPU. GPU hours: ? = nobody has measured what a GPU would take."
+    return ["Stages", *_table(header, rows, [0, 0, 2, 2, 2, 2, 2, 2]), legend, ""]
 
 
 def _rules(plan: Plan) -> list[str]:
@@ -201,7 +199,7 @@ def _cell(value: object, digits: int) -> str:
 def _hours(hours: float) -> str:
     if hours >= 48:
         return f"{hours / 24:.0f} days"
-    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+    return f"{hours:.1f} h" if hours >= 1 else f"{max(1, round(hours * 60))} min"
 
 
 def _listed(title: str, entries: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from fmri2image.acquire.layout import DESCRIPTION, ManifestLayout, RawRun, SimulatedLayout
 from fmri2image.acquire.manifests import RemoteFile, read_manifest
 from fmri2image.acquire.phantom import paradigm
-from fmri2image.core.errors import ConfigError
+from fmri2image.core.errors import ConfigError, DataError
 
 # What preprocessing hands over of every run, without the ending.
 SERIES = "space-T1w_desc-areas_timeseries"
@@ -15,6 +15,10 @@ CONFOUNDS = "desc-confounds_timeseries"
 SUMMARY = "desc-quality_bold"
 BOLD = "space-T1w_desc-preproc_bold"
 BRAIN = "brain"  # the one area of a study without masks of areas
+# Sources of the data: those that have a manifest, those that have raw data, those whose stimuli come from files.
+MANIFESTED = ("openneuro", "bids")
+RAW = ("simulate", *MANIFESTED)
+FROM_FILES = (*MANIFESTED, "published")
 
 
 class RawFiles:
@@ -73,10 +77,13 @@ class RawFiles:
 
     @property
     def manifest(self) -> tuple[RemoteFile, ...]:
-        """Files of a real dataset, empty where nothing is raw."""
-        if self.source not in ("openneuro", "bids"):
+        """Files of a real dataset, empty where nothing is raw; raises ConfigError where the table cannot be read."""
+        if self.source not in MANIFESTED:
             return ()
-        return read_manifest(self.config["acquire"][self.source]["manifest"])
+        try:
+            return read_manifest(self.config["acquire"][self.source]["manifest"])
+        except DataError as error:
+            raise ConfigError(f"config: acquire.{self.source}.manifest: {error}") from error
 
     @cached_property
     def layout(self) -> SimulatedLayout | ManifestLayout:
@@ -90,7 +97,7 @@ class RawFiles:
     @cached_property
     def raw_runs(self) -> dict[str, list[RawRun]]:
         """From subject to the files of its runs; empty without raw data."""
-        if self.source not in ("simulate", "openneuro", "bids"):
+        if self.source not in RAW:
             return {}
         return {subject: self.layout.runs(subject) for subject in self.subjects}
 

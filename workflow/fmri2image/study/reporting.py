@@ -65,6 +65,10 @@ class ReportQuestions(DataQuestions):
         """Return what the page of a subject needs to know."""
         return {**self.report_settings(), "stimulus_sets": self.sets_of(sorted(self.tests))}
 
+    def page_samples(self) -> list[str]:
+        """Return the pattern of a subject's samples; none for a study without responses."""
+        return ["results/{dataset}/samples/sub-{subject}.h5"] if self.sampled else []
+
     def quality_page_settings(self) -> dict:
         """Return what the page of a subject's data quality needs to know."""
         keys = ("title", "dataset", "simulated")

@@ -14,8 +14,7 @@ class ScoringQuestions(DecodingQuestions):
     def score_features_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of feature accuracy: decoded, true and training features of all layers."""
         network = self.decoders[wildcards.decoder]["network"]
-        tests = self.decoder_tests(wildcards.decoder)
-        sets = sorted({test["stimuli"] for test in tests.values()} | set(self.training_sets(tests)))
+        sets = self._accuracy_sets(wildcards.decoder)
         source = f"sub-{wildcards.subject}_roi-{wildcards.roi}"
         return {
             "decoded": self.decoded_files(wildcards.decoder, source),
@@ -24,15 +23,20 @@ class ScoringQuestions(DecodingQuestions):
 
     def score_features_settings(self, wildcards: Any) -> dict:
         """Return what feature accuracy needs to know."""
-        tests = self.decoder_tests(wildcards.decoder)
         return {
-            "tests": tests,
-            "sets": sorted({test["stimuli"] for test in tests.values()} | set(self.training_sets(tests))),
+            "tests": self.accuracy_tests(wildcards.decoder),
+            "sets": self._accuracy_sets(wildcards.decoder),
             "layers": self.layers(self.decoders[wildcards.decoder]["network"]),
             "permutations": self.config["evaluate"]["permutations"],
             "seed": self.config["seed"],
             "simulated": self.simulated,
         }
+
+    def _accuracy_sets(self, decoder: str) -> list[str]:
+        """Return the stimulus sets whose true features tell the accuracy of a decoder, as far as they can be had."""
+        network, tests = self.decoders[decoder]["network"], self.accuracy_tests(decoder)
+        sets = {test["stimuli"] for test in tests.values()} | set(self.training_sets(tests))
+        return sorted(name for name in sets if self.featured(network, name))
 
     def score_images_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of image scores; cross-validated tests bring the scores of refitted permutations."""

@@ -12,11 +12,14 @@ from fmri2image.study.check import check_config
 from fmri2image.study.names import NameChecks
 from fmri2image.study.reporting import ReportQuestions
 from fmri2image.study.scoring import ScoringQuestions
+from fmri2image.study.sources import check_pictures
 
 
 def load_study(config: Mapping[str, Any]) -> "Study":
     """Check a configuration and wrap it; raises ConfigError naming the key that is wrong."""
-    study = Study(check_config(config))
+    config = check_config(config)
+    check_pictures(config)
+    study = Study(config)
     study.check_names()
     return study
 

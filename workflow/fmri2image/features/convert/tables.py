@@ -11,6 +11,7 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.features.convert.generators import GENERATORS, generator_steps
 from fmri2image.features.convert.resnet import resnet_arrays
 from fmri2image.features.convert.steps import Layer, Step, convolution, linear
+from fmri2image.features.networks import SAME_WEIGHTS
 
 # ilsvrc_2012_mean.npy, blue first; the means that VGG's readme gives; CaffeNet's as End2EndDeepImageReconstruction
 # subtracts them; VGG-Face's from the metadata of vgg_face_dag (there red first).
@@ -259,13 +260,14 @@ TABLES = {
 
 
 def table(name: str) -> Table:
-    """Return the table called `name`.
+    """Return the table called `name`, or that of the network whose weights it runs.
 
     Raises
     ------
     ConfigError
         If there is none.
     """
+    name = SAME_WEIGHTS.get(name, name)
     if name not in TABLES:
         raise ConfigError(f"weights of '{name}' cannot be converted; tables exist for {', '.join(TABLES)}.")
     return TABLES[name]

@@ -21,6 +21,8 @@ NETWORKS = {
     "squeezenet1_1": "squeezenet",
     "efficientnet-lite0": "efficientnet",
 }
+# Networks that run the weights of another one in another way.
+SAME_WEIGHTS = {"vgg19-leaky": "vgg19"}
 
 
 def network_module(name: str) -> str:

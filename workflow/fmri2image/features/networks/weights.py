@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
+from fmri2image.features.networks import SAME_WEIGHTS
 from fmri2image.features.networks.base import Network
 
 KEY = "fmri2image"
@@ -50,7 +51,7 @@ def read_weights(network: Network, path: str | Path) -> dict:
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} cannot be read as safetensors ({error}); fetch or train it again.") from error
     owner = metadata.get("network", network.name)
-    if owner != network.name:
+    if owner not in (network.name, SAME_WEIGHTS.get(network.name)):
         raise DataError(f"{path} holds the weights of network '{owner}', not of '{network.name}'.")
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in stored.items()}
