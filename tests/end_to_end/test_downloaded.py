@@ -203,7 +203,8 @@ def test_everything_comes_from_a_mirror_without_network(sources, tiny_run, tmp_p
     dead = "http://127.0.0.1:9/openneuro.org"
     config = without_masks(study("nomask", sources[0], dead, sources[1], mirror=str(mirror), offline=True))
     checkout = write(copy_repository(tmp_path / "checkout"), config)
-    gone = "sub-01/ses-perceptionNaturalImageTest01/func/sub-01_ses-perceptionNaturalImageTest01_task-perception_run-01_bold.nii.gz"
+    session = "sub-01/ses-perceptionNaturalImageTest01/func"
+    gone = f"{session}/sub-01_ses-perceptionNaturalImageTest01_task-perception_run-01_bold.nii.gz"
     kept = (mirror / "ds001506" / gone).rename(tmp_path / "kept.nii.gz")
     done = checkout.snakemake("--cores", "2", f"{BIDS}/{gone}")
     assert done.returncode != 0

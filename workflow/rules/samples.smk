@@ -55,7 +55,7 @@ if study.runs:
             script:
                 "../scripts/fit_modulators.py"
 
-elif "published" in study.config["samples"]:
+elif study.source == "published" and study.sampled:
 
     rule import_samples:
         input:

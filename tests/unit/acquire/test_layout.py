@@ -66,7 +66,9 @@ def test_what_other_programs_made_is_no_raw_file():
 def test_sessions_are_chosen():
     both = (run("a"), run("b"))
     assert [one.session for one in layout(*both, sets=["train"], sessions=["b"]).runs("01")] == ["b"]
-    with pytest.raises(ConfigError, match=r"no run of subject 01 that shows train in the sessions c; its runs show train"):
+    with pytest.raises(
+        ConfigError, match=r"no run of subject 01 that shows train in the sessions c; its runs show train"
+    ):
         layout(*both, sets=["train"], sessions=["c"]).runs("01")
 
 

@@ -251,7 +251,9 @@ def test_what_is_no_bdata_file(tmp_path):
     path = spm_file(tmp_path / "d.h5", ORDER, responses(20))
     with h5py.File(path, "r+") as file:
         file["vmap/stimulus_name"] = np.bytes_(b"a text where a group belongs")
-    with pytest.raises(DataError, match=r"d\.h5 is not in BData's layout \(AttributeError: .*it holds dataset, metadata"):
+    with pytest.raises(
+        DataError, match=r"d\.h5 is not in BData's layout \(AttributeError: .*it holds dataset, metadata"
+    ):
         read_published(path, "train")
     content = spm_file(tmp_path / "c.h5", ORDER, responses(20)).read_bytes()
     (tmp_path / "cut.h5").write_bytes(content[: len(content) // 2])

@@ -144,7 +144,9 @@ def test_a_study_of_which_nothing_is_left_is_one_sentence(changes, words):
 
 
 def test_a_primary_setting_that_is_left_out_is_one_sentence_with_the_reason():
-    with pytest.raises(ConfigError, match=r"report.primary: no analysis takes method 'icnn-leaky' to area 'VC': .*imagery"):
+    with pytest.raises(
+        ConfigError, match=r"report.primary: no analysis takes method 'icnn-leaky' to area 'VC': .*imagery"
+    ):
         study("ds001506", {"report/primary/method": "icnn-leaky"})
 
 
