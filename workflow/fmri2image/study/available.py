@@ -38,7 +38,7 @@ class Available(RawFiles):
         given = self.config["acquire"].get("run_sets")
         if given or self.simulated:
             return given or self.stimulus_sets
-        used = {test for row in self.analyses for test in row["tests"] if test in self.tests}
+        used = {test for row in [*self.analyses, *self.decode_analyses] for test in row["tests"] if test in self.tests}
         names = {name for test in used for name in self.sets_of_test(test)}
         responsive = self.config["samples"].get("responsive") or {}
         modulators = self.config["samples"].get("modulators") or {}
@@ -132,6 +132,27 @@ class Available(RawFiles):
                 reason = f"the pictures of the set {stimuli}: {self.unpictured_reason(stimuli)}"
                 skipped.append(Skipped(f"test {test}: comparison with pictures", reason))
         return kept, list(dict.fromkeys([*skipped, *self._unscored_features(kept)]))
+
+    def feasible_decoding(self, analyses: Sequence[Mapping]) -> tuple[list[dict], list[Skipped]]:
+        """Return the analyses of decoded features alone that can be made, and what is left out; none may be left."""
+        kept, skipped = [], []
+        for row in analyses:
+            network = self.decoders.get(row["decoder"], {}).get("network")
+            tests = []
+            for test in row["tests"]:
+                lacking = [] if network not in self.networks or test not in self.tests else sorted(self.sets_of_test(test))
+                lacking = [name for name in lacking if not self.featured(network, name)]
+                if lacking:
+                    reason = (
+                        f"there are neither features of the set {lacking[0]} in {network} nor pictures to compute them "
+                        "from"
+                    )
+                    skipped.append(Skipped(f"decoder {row['decoder']}, test {test}", reason))
+                else:
+                    tests.append(test)
+            if tests:
+                kept.append({**row, "tests": tests})
+        return kept, skipped
 
     def _unscored_features(self, analyses: Sequence[Mapping]) -> list[Skipped]:
         """Return which decoded features cannot be compared with true ones, or not in every way."""

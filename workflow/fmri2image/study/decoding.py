@@ -52,8 +52,7 @@ class DecodingQuestions(Paths):
 
     def decoder_tests(self, decoder: str) -> dict[str, dict]:
         """Return the tests for which some analysis needs this decoder."""
-        rows = [row for row in self.analyses if self.methods[row["method"]].get("decoder") == decoder]
-        wanted = {test for row in rows for test in row["tests"]}
+        wanted = {test for row in self.decoder_rows if row["decoder"] == decoder for test in row["tests"]}
         return {name: test for name, test in self.tests.items() if name in wanted}
 
     def training_sets(self, tests: Mapping[str, Mapping]) -> list[str]:

@@ -22,8 +22,11 @@ class Paths(Available):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self.analyses, self.skipped = self.feasible(config["analyses"])
+        self.decode_analyses, unmade = self.feasible_decoding(config["decode"].get("analyses", []))
+        self.skipped += [one for one in unmade if one not in self.skipped]
         self.judges: dict[str, dict] = config["evaluate"].get("judges", {})
-        self.rois: list[str] = list(dict.fromkeys(roi for row in self.analyses for roi in row["rois"]))
+        rows = [*self.analyses, *self.decode_analyses]
+        self.rois: list[str] = list(dict.fromkeys(roi for row in rows for roi in row["rois"]))
 
     def scanned_sets(self) -> list[str]:
         """Return the image sets that simulated subjects are shown; the others only serve as independent images."""
@@ -41,10 +44,15 @@ class Paths(Available):
         chosen = self.layers(network) if layers is None else layers
         return [f"{self.root}/features/{network}/{stimulus_set}/{layer}.h5" for layer in chosen]
 
+    def decoder_layers(self, decoder: str) -> list[str]:
+        """Return the layers that a decoder decodes: its own choice, or all of its network's."""
+        entry = self.decoders[decoder]
+        return entry.get("layers", self.layers(entry["network"]))
+
     def decoded_files(self, decoder: str, source: str, layers: list[str] | None = None) -> list[str]:
         """Return the files of decoded features of a source ``sub-…_roi-…``."""
         network = self.decoders[decoder]["network"]
-        chosen = self.layers(network) if layers is None else layers
+        chosen = self.decoder_layers(decoder) if layers is None else layers
         return [f"{self.root}/decode/{decoder}/{network}/{source}/{layer}.h5" for layer in chosen]
 
     # Reconstructions and scores ---------------------------------------------------------------------------------------
@@ -99,18 +107,21 @@ class Paths(Available):
     @cached_property
     def decoded(self) -> list[tuple[str, str]]:
         """Every (decoder, roi) that some analysis asks for."""
+        return list(dict.fromkeys((row["decoder"], roi) for row in self.decoder_rows for roi in row["rois"]))
+
+    @cached_property
+    def decoder_rows(self) -> list[dict]:
+        """Decoders with their areas and tests, those of methods before those whose features alone are analysed."""
         found = [
-            (self.methods[row["method"]]["decoder"], roi)
+            {"decoder": self.methods[row["method"]]["decoder"], "rois": row["rois"], "tests": row["tests"]}
             for row in self.analyses
             if "decoder" in self.methods[row["method"]]
-            for roi in row["rois"]
         ]
-        return list(dict.fromkeys(found))
+        return [*found, *self.decode_analyses]
 
     def accuracy_tests(self, decoder: str) -> dict[str, dict]:
         """Return the tests of a decoder whose decoded features can be compared with true ones."""
-        rows = [row for row in self.analyses if self.methods[row["method"]].get("decoder") == decoder]
-        wanted = {test for row in rows for test in row["tests"]}
+        wanted = {test for row in self.decoder_rows if row["decoder"] == decoder for test in row["tests"]}
         network = self.decoders[decoder]["network"]
         return {
             name: test
