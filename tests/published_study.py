@@ -175,13 +175,15 @@ def published_config(dataset: str, tests: list[str], *, paper: bool = True, samp
     tiny = yaml.safe_load(TINY.read_text(encoding="utf-8"))
     sets = ["train", *tests]
     network = tiny["features"]["networks"]["vgg-small"]
-    network["published"] = {name: f"true-features-tiny-{name}-{{layer}}" for name in ("train", "test")}
-    stimuli = {"test": {"from": "folder", "folder": None, "show": False, "ask": "https://example.org/form"}}
+    known = [name for name in ("train", "test") if name in sets and (samples or name != "train")]
+    network["published"] = {name: f"true-features-tiny-{name}-{{layer}}" for name in known}
+    stimuli = {
+        "test": {"from": "folder", "folder": None, "show": False, "ask": "https://example.org/form"},
+        "shapes": {"from": "registry", "entry": "tiny-shapes"},
+    }
     if not samples:
         stimuli["test"]["names"] = "tiny-table-test"
-        del network["published"]["train"]
-    if "shapes" in tests:
-        stimuli["shapes"] = {"from": "registry", "entry": "tiny-shapes"}
+    stimuli = {name: stimuli[name] for name in tests}
     icnn = tiny["reconstruct"]["methods"]["icnn"]
     ridge = {**tiny["decode"]["decoders"]["ridge"], "norm_reference": "training"}
     published = {

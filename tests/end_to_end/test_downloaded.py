@@ -23,6 +23,7 @@ from PIL import Image
 from fmri2image.acquire.manifests import from_folder, read_manifest, write_manifest
 from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.samples import read_bdata
+from fmri2image.report.page_figures import HIDDEN_CEILING
 
 pytestmark = pytest.mark.slow
 BIDS = "resources/downloaded/ds001506/bids"
@@ -166,6 +167,9 @@ def test_report_is_complete_and_hides_what_must_not_be_shown(downloaded):
         text = page.read_text(encoding="utf-8")
         assert "imulated data" not in text
         assert "must not be shown" in text or "not to be shown" in text or "terms" in text, page
+    first = " ".join((root / "summary.html").read_text(encoding="utf-8").split())
+    assert first.count(HIDDEN_CEILING) == 1
+    assert "Black line: the same method on true features." in first  # scored all the same
     table = json.loads((root / "tables/identification.json").read_text(encoding="utf-8"))
     assert table["simulated"] is False
     for quality in ("motion", "coregistration", "rois", "signal", "carpet"):
@@ -246,10 +250,10 @@ def test_sidecars_at_the_top_of_a_dataset(repository, tmp_path_factory):
             row["tests"] = ["test"]
         config["stimulus_sets"] = ["train", "test"]
         del config["tests"]["imagery"]
-        config["features"]["networks"]["vgg-small"]["published"] = {
-            "train": "/made/elsewhere/{layer}",
-            "test": "/made/elsewhere/{layer}",
-        }
+        network = config["features"]["networks"]["vgg-small"]
+        for layer in network["layers"]:  # made elsewhere; nothing of this test reads them
+            (folder / f"{layer}.zip").touch()
+        network["published"] = dict.fromkeys(["train", "test"], f"{folder}/{{layer}}.zip")
         checkout = write(repository, config)
         reference = "results/raw/preprocess/sub-01/sub-01_boldref.nii.gz"  # its repetition time is in the sidecar
         checkout.make("results/raw/stimuli/stimuli.tsv", reference)

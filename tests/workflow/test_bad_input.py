@@ -387,7 +387,7 @@ def test_area_without_masks_in_the_configuration(checkout):
     assert status != 0
     last = output.splitlines()[-1]
     assert last.startswith("config: ")
-    assert "'V9' is not among samples.masks and samples.unions" in last
+    assert "'V9' is not among samples.masks, samples.unions and samples.responsive (" in last
     assert 'File "' not in output
 
 

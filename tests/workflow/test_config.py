@@ -10,6 +10,8 @@ import yaml
 from fmri2image.acquire.manifests import read_manifest
 from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import ConfigError
+from fmri2image.samples.names import IMAGERY_ORDERS
+from fmri2image.samples.published_labels import read_names
 from fmri2image.study import load_study
 from fmri2image.study.check import SCHEMA, check_config
 
@@ -92,6 +94,39 @@ def test_one_subject_with_every_experiment_is_its_share_of_the_manifest(tmp_path
     assert len([file for file in files if file.suffix == "inplaneT2"]) == 1
     kept = sum(file.size for file in files if file.suffix == "inplaneT2")
     assert sum(file.size for file in files) == annexed - sum(row.size for row in inplane) + kept
+
+
+def test_decoded_features_alone_need_neither_responses_nor_training(repository):
+    config = read(WORKFLOW.parent / "config" / "ds001506-decoded.yaml")
+    entries = load_study(config).entries()
+    assert {entry.kind for entry in entries} == {
+        "decoded-features", "true-features", "feature-statistics", "stimuli", "stimulus-table", "torch-archive",
+    }  # fmt: skip
+    assert not [entry.name for entry in entries if "-train-" in entry.name]
+    decoded = [entry for entry in entries if entry.kind == "decoded-features"]
+    assert len(decoded) == 19 * 4  # layers and tests of one person
+    repository.configfile = "config/ds001506-decoded.yaml"
+    jobs = repository.jobs()
+    assert "import_samples" not in jobs
+    assert jobs["import_decoded_paper"] == jobs["import_decoded_paper_imagery"] == 19
+    # The names of what was imagined stand in a table of ours.
+    table = config["acquire"]["stimuli"]["imagery"]["names"]
+    assert read_names(table) == [name for name in IMAGERY_ORDERS["ds001506"] if name != "fixation"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test": {"from": "folder", "folder": None}}, ["acquire.stimuli.test", "nothing names the stimuli"]),
+        ({"letters": {"from": "folder", "folder": None}}, ["acquire.stimuli.letters", "nothing names the stimuli"]),
+    ],
+)
+def test_stimuli_that_nothing_names_are_one_sentence(changes, words):
+    config = read(WORKFLOW.parent / "config" / "ds001506-decoded.yaml")
+    config["acquire"]["stimuli"] |= changes
+    with pytest.raises(ConfigError) as error:
+        load_study(config)
+    assert not [word for word in words if word not in str(error.value)], error.value
 
 
 def test_dry_run_on_a_folder_of_data(repository, tmp_path):
@@ -189,6 +224,26 @@ def test_snakemake_ends_with_the_sentence(repository, tmp_path, name):
     assert len(sentences) == 1, done.stdout
     assert not [word for word in words if word not in sentences[0]], sentences[0]
     assert "Traceback" not in done.stdout
+
+
+def test_a_configuration_without_dataset_is_not_mixed_with_the_demo(repository, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text('title: Mine\nsubjects: ["01"]\n', encoding="utf-8")
+    done = repository.snakemake("-n", configfile=str(path))
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-1] == "config: top level: 'dataset' is a required property."
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- dataset\n", "dataset\n", "dataset: [\n"], ids=["nothing", "list", "text", "broken"]
+)
+def test_a_file_that_is_no_mapping_is_one_sentence(repository, tmp_path, text):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text, encoding="utf-8")
+    done = repository.snakemake("-n", configfile=str(path))
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout and "Job stats" not in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Config file ")
 
 
 # The schema describes every key --------------------------------------------------------------------------------------

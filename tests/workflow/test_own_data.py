@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 from fmri2image.core.arrays import read_array
+from fmri2image.report.stimuli import was_imagined
 from fmri2image.study.study import load_study
 
 pytest.importorskip("bids", reason="pybids is not installed (requirements.lock has it)")
@@ -172,5 +173,10 @@ def test_from_the_folder_to_the_report(config, repository, bids):
     per_image = scores[(scores["metric"] == "pixel_identification") & (scores["roi"] == "VC")]
     assert set(per_image["subject"]) == {"anna"}
     assert per_image.groupby("stimulus_set")["stimulus"].nunique().to_dict() == {"probe": 6, "mind": 3}
-    assert "Anna&#39;s brain" in (repository / "results/anna/summary.html").read_text(encoding="utf-8")
+    page = (repository / "results/anna/summary.html").read_text(encoding="utf-8")
+    assert "Anna&#39;s brain" in page
+    # The events tell what was imagined, whatever the set is called.
+    stimuli = repository / "results/anna/stimuli"
+    assert [name for name in ("look", "probe", "mind") if was_imagined(stimuli / f"{name}.h5")] == ["mind"]
+    assert "Nothing was on the screen" in page
     assert {path: path.stat().st_mtime_ns for path in bids.rglob("*")} == before  # used in place, never written to

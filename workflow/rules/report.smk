@@ -360,6 +360,7 @@ rule write_summary:
         sheets=study.sheets(),
         images=study.primary_images(),
         stimuli=study.stimulus_files(study.primary_tests()),
+        decoded=study.published_layers(),
     output:
         page=report(
             f"{study.root}/summary.html",

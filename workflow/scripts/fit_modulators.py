@@ -1,7 +1,7 @@
 """Fit images and their values, such as latent variables, to all runs of a stimulus set: regressors × voxels."""
 
 from fmri2image.core.job import job
-from fmri2image.core.samples import write_bdata
+from fmri2image.core.samples import read_bdata, write_bdata
 from fmri2image.samples.modulator_runs import fit_modulators
 from fmri2image.samples.modulators import ModulatorSettings, read_values
 from fmri2image.samples.runs import planned_runs
@@ -9,7 +9,14 @@ from fmri2image.samples.settings import SampleSettings
 
 
 def main(
-    subject: str, series: list[str], confounds: list[str], events: list[str], values: str, output: str, settings: dict
+    subject: str,
+    series: list[str],
+    confounds: list[str],
+    events: list[str],
+    values: str,
+    output: str,
+    settings: dict,
+    like: str | None = None,
 ) -> None:
     """Write the betas of one subject in BData layout, rows named by modulator."""
     samples = fit_modulators(
@@ -20,6 +27,7 @@ def main(
         settings["simulated"],
         SampleSettings(**settings["cleaning"]),
         ModulatorSettings(**settings["modulators"]),
+        read_bdata(like).voxels if like else None,
     )
     write_bdata(output, samples)
 
@@ -34,4 +42,5 @@ if __name__ == "__main__":
             j.input.values,
             j.output.samples,
             j.params.settings,
+            j.input.get("samples"),
         )

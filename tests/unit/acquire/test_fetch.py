@@ -229,11 +229,83 @@ def test_empty_and_error_answers_are_not_taken_for_a_file_of_which_nothing_is_kn
         assert fetch_file(sidecar, settings=patient).read_bytes() == body
 
 
-def test_check_in_a_browser_is_said(tmp_path, server, patient):
-    server.always[NAME] = Fault(status=202, headers={"x-amzn-waf-action": "challenge"})
-    with pytest.raises(DataError, match="HTTP 202 instead of the file .*a check in a browser"):
-        fetch_file(wanted(tmp_path, server.plain(NAME), size=None), settings=patient)
-    assert left_behind(tmp_path) == []
+@pytest.mark.parametrize("status", [202, 403, 405])
+def test_a_firewall_that_wants_a_browser_is_said_and_not_asked_again(tmp_path, server, patient, waits, status):
+    server.always[NAME] = Fault(status=status, headers={"x-amzn-waf-action": "captcha"})
+    with pytest.raises(
+        DataError, match=rf"HTTP {status} .*a check in a browser, where the file can be fetched by hand"
+    ):
+        fetch_file(wanted(tmp_path, server.figshare(NAME)), settings=patient)
+    assert waits == []
+
+
+def test_a_signed_address_that_has_expired_is_signed_anew(tmp_path, server, patient, waits):
+    server.faults[NAME] = [Fault(cut=100_000), Fault(status=403), Fault(status=400)]
+    assert fetch_file(wanted(tmp_path, server.figshare(NAME), md5=""), settings=patient).read_bytes() == DATA
+    assert len(waits) == 3
+    signed = [path for path, _ in server.requests if path.startswith("/signed/")]
+    assert len(signed) == len(set(signed)) == 4
+    server.always[NAME] = Fault(status=403)
+    with pytest.raises(DataError, match="HTTP 403 .* at http://127") as error:
+        fetch_file(wanted(tmp_path / "b", server.figshare(NAME)), settings=patient)
+    assert "s3cret" not in str(error.value)
+
+
+# How legitimate files of every kind that is fetched begin.
+HEADS = {
+    "sub-01_bold.json": b'{"RepetitionTime": 2}',
+    "dataset_description.json": b'\n{"Name": "x"}',
+    "sub-01_events.tsv": b"onset\tduration\n",
+    "sub-01_bold.nii.gz": b"\x1f\x8b\x08\x00",
+    "sub-01_T1w.nii": b"\x5c\x01\x00\x00",
+    "samples.h5": b"\x89HDF\r\n\x1a\n",
+    "std.mat": b"MATLAB 5.0 MAT-file",
+    "features.zip": b"PK\x03\x04",
+    "torch-2.0-cp311-none-any.whl": b"PK\x03\x04",
+    "net.safetensors": (8832).to_bytes(8, "little") + b'{"__metadata__":',
+    "net.caffemodel": b"\x0a\x13VGG_ILSVRC_19_layers",
+    "net.pth": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+    "mean.npy": b"\x93NUMPY",
+    "surface.gii": b'<?xml version="1.0"?>',
+    "README": b"<b>bold</b>",
+    "CHANGES": b"1.0.0 {",
+    "table.csv": b"{a},b\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_no_file_of_a_kind_that_is_fetched_is_taken_for_a_page(tmp_path, server, patient, name):
+    body = HEADS[name] + bytes(200)
+    server.files[name] = body
+    one = Wanted(tmp_path / name, (server.plain(name),))
+    assert fetch_file(one, settings=patient).read_bytes() == body
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / name).write_bytes(body)
+    other = Wanted(tmp_path / "b" / name, (str(tmp_path / "mirror" / name),))
+    assert fetch_file(other, settings=patient).read_bytes() == body
+
+
+@pytest.mark.parametrize("size", [None, 0])
+def test_an_empty_file_is_taken_where_it_is_expected_to_be_empty(tmp_path, server, patient, size):
+    server.files["empty"] = b""
+    one = Wanted(tmp_path / "empty", (server.plain("empty"),), size, md5(b""))
+    assert fetch_file(one, settings=patient).read_bytes() == b""
+    with pytest.raises(DataError, match="could not be fetched"):
+        fetch_file(Wanted(tmp_path / "full", (server.plain("empty"),), 10, MD5), settings=patient)
+    assert not (tmp_path / "full").exists()
+
+
+def test_a_compressed_file_may_be_called_encoded(tmp_path, server, patient):
+    for name, encoding in (("net.tar.gz", "x-gzip"), ("net.tgz", "gzip")):
+        server.files[name] = b"\x1f\x8b" + DATA
+        server.always[name] = Fault(headers={"Content-Encoding": encoding})
+        one = Wanted(tmp_path / name, (server.plain(name),))
+        assert fetch_file(one, settings=patient).read_bytes() == b"\x1f\x8b" + DATA
+    server.always[NAME] = Fault(headers={"Content-Encoding": "gzip"})
+    with pytest.raises(DataError, match="sends it as gzip though it was asked not to"):
+        fetch_file(wanted(tmp_path, server.plain(NAME), md5=""), settings=patient)
+    # A known checksum decides: S3 tells the encoding that was noted with a file, and sends its bytes.
+    assert fetch_file(wanted(tmp_path, server.plain(NAME)), settings=patient).read_bytes() == DATA
 
 
 def test_server_without_ranges_starts_anew(tmp_path, server, patient):

@@ -173,7 +173,13 @@ def test_missing_pictures_stop_with_a_list_unless_they_may_be_missing(tmp_path):
     with pytest.raises(DataError, match=r"2 of 3 pictures of the set 'test' are missing from .*have") as error:
         import_set("test", names, StimulusSettings(**settings), 16, tmp_path / "test.h5")
     assert "n01677366_18182, n01443537_22563" in str(error.value)
-    assert "Ask for them at https://example.org/ask." in str(error.value)
+    assert (
+        "; ask for them at https://example.org/ask, or leave these stimuli out of the study (samples: leave_out; "
+        in (str(error.value))
+    )
+    # Left out by name, as the sentence says, they are not looked for (scripts/import_stimuli.py).
+    import_set("few", names[:1], StimulusSettings(**settings), 16, tmp_path / "few.h5")
+    assert list(colours(tmp_path / "few.h5")) == [NATURAL]
     assert not (tmp_path / "test.h5").exists()
     assert list(read_table(tmp_path / "test_missing.tsv")["stimulus"]) == ["n01677366_18182", "n01443537_22563"]
     import_set("test", names, StimulusSettings(**settings, allow_missing=True), 16, tmp_path / "test.h5")
@@ -242,10 +248,23 @@ def test_archives_of_the_registry(tmp_path):
         import_set("shapes", wanted(*names), settings, 12, tmp_path / "x.h5", archive=tmp_path / "cut.zip")
     place = whole.index(encoded(RED, kind="TIFF"))  # stored, not compressed
     (tmp_path / "bad.zip").write_bytes(whole[: place + 40] + b"\xff" * 20 + whole[place + 60 :])
-    with pytest.raises(
-        DataError, match=r"colorExpStim04_red_\+\.tif in .*bad\.zip cannot be read .*delete .* and run again"
-    ):
+    with pytest.raises(DataError, match=r"colorExpStim04_red_\+\.tif in .*bad\.zip cannot be read .*; get it again"):
         import_set("shapes", wanted(*names), settings, 12, tmp_path / "x.h5", archive=tmp_path / "bad.zip")
+
+
+@pytest.mark.parametrize("folder", ["resources/downloaded/files/stimuli-shapes", "mine"])
+def test_a_damaged_archive_is_one_sentence_that_never_says_to_delete_a_folder_of_ones_own(tmp_path, folder):
+    archive = tmp_path / folder / "shapes.zip"
+    archive.parent.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("a.tif", bytes(range(256)) * 40)
+    whole = archive.read_bytes()
+    advice = f"delete {archive.parent} and run again" if folder.startswith("resources") else "get it again"
+    for damage in (whole[:40] + b"\xff" * 30 + whole[70:], whole[:100]):
+        archive.write_bytes(damage)
+        with pytest.raises(DataError) as error:
+            import_set("shapes", wanted("a"), StimulusSettings("registry"), 12, tmp_path / "x.h5", archive=archive)
+        assert str(archive) in str(error.value) and str(error.value).endswith(f"; {advice}.")
 
 
 def test_pictures_name_a_set_that_nobody_was_shown(tmp_path):

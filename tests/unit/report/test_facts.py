@@ -15,7 +15,9 @@ PRIMARY = {"method": "icnn", "roi": "VC"}
 def notes(table=None, *, simulated=True, detail=None) -> dict[str, str]:
     table = identification() if table is None else table
     responses = describe_responses(samples(), "small", simulated)
-    found = distrust(table, scores(), responses, detail or {}, {"simulated": simulated, "primary": PRIMARY})
+    found = distrust(
+        table, scores(), responses, detail or {}, {"simulated": simulated, "primary": PRIMARY, "imagined": ["imagery"]}
+    )
     return {note.title: note.text for note in found}
 
 

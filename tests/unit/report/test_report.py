@@ -16,7 +16,6 @@ from fmri2image.report.style import (
     TRANSDUCTIVE,
     identification_metrics,
     metric_label,
-    seen_label,
 )
 
 SETTINGS = {
@@ -113,4 +112,3 @@ def test_words_for_metrics_and_sets():
     ]
     assert metric_label("feature_identification_efficientnet-lite0") == "EfficientNet-Lite0 features"
     assert metric_label("feature_identification_vgg") == "vgg features"
-    assert (seen_label("imagery"), seen_label("test")) == ("Imagined", "Seen")

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from small_study import CODE, STIMULI, identification, samples, scores, settings, write_study
 
+from fmri2image.acquire.stimuli import StimulusSettings, import_set
 from fmri2image.core.arrays import LabelledArray, read_array, read_attributes, write_arrays
 from fmri2image.core.errors import DataError, LabelMismatchError
 from fmri2image.core.tables import read_table, write_table
@@ -28,11 +29,12 @@ from fmri2image.report.stimuli import (
     card,
     has_pictures,
     joined_notes,
+    seen_label,
     shown_images,
     shown_note,
     stimulus_rows,
 )
-from fmri2image.report.style import NOT_SCORED
+from fmri2image.report.style import NOT_SCORED, PRIMARY_NOT_SCORED
 from fmri2image.report.subject_page import write_subject_page
 from fmri2image.report.summary import image_detail, skipped_parts, write_summary
 from fmri2image.report.tables import gather
@@ -195,6 +197,37 @@ def test_no_hidden_pixel_reaches_a_page_and_pages_say_so(tmp_path, kind):
     assert ('alt="Seen (not shown (terms)): a-dog"' in page.read_text()) == (kind == "hidden")
 
 
+# What was imagined ----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_imagined_is_told_by_the_events_whatever_the_set_is_called(tmp_path):
+    inputs = write_study(tmp_path)
+    text, page = summary(tmp_path, inputs), subject_page(tmp_path, inputs).read_text()
+    assert "What was seen and imagined" in text
+    assert "<b>Imagery.</b> Nothing was on the screen" in text
+    assert page.count('alt="Imagined: ') == page.count('alt="Seen: ')  # best and worst of both tests, and all of them
+    for name, imagined, label in (("test", "no", "Seen"), ("mind", "yes", "Imagined"), ("imagery", "no", "Imagined")):
+        path = tmp_path / f"{name}.h5"
+        write_arrays(
+            path, {"images": read_array(write_stimuli(tmp_path / "any.h5", "open"), "images")}, {"imagined": imagined}
+        )
+        assert seen_label(path) == label
+    seen = next(path for path in inputs["stimuli"] if path.endswith("/test.h5"))
+    write_arrays(seen, {"images": read_array(seen, "images")}, {"imagined": "yes"})
+    assert subject_page(tmp_path, inputs).read_text().count('alt="Seen: ') == 0
+    text = summary(tmp_path, inputs)
+    assert text.count("Nothing was on the screen") == 1
+
+
+@pytest.mark.parametrize(
+    ("imagined", "label"), [([True, True], "Imagined"), ([True, False], "Seen"), ([None, None], "Seen")]
+)
+def test_a_set_was_imagined_if_all_its_events_say_so(tmp_path, imagined, label):
+    wanted = pd.DataFrame({"stimulus": STIMULI[:2], "file": None, "pattern": None, "imagined": imagined}, dtype=object)
+    import_set("mind", wanted, StimulusSettings("missing", reason="they are lost"), 8, tmp_path / "mind.h5")
+    assert seen_label(tmp_path / "mind.h5") == label
+
+
 # Tests that were not scored -------------------------------------------------------------------------------------------
 
 
@@ -204,12 +237,25 @@ def test_pages_of_a_study_with_a_test_that_was_not_scored(tmp_path):
     assert set(image_detail(inputs, settings())) == {"test"}
     text = summary(tmp_path, inputs)
     assert NOT_SCORED not in text
+    assert PRIMARY_NOT_SCORED not in text
+    assert 'id="identification"' in text
     page = subject_page(tmp_path, inputs).read_text()
     assert NOTES["missing"] in text
     assert NOTES["missing"] in page
     assert "icnn, VC, imagery: 3 images" in page
     assert page.count("r = – · id. –<") == 3
     assert page.count("<b>Best</b>") == page.count("<b>Worst</b>") == 1
+
+
+def test_pages_of_a_study_whose_primary_setting_alone_was_not_scored(tmp_path):
+    inputs = write_study(tmp_path)
+    table = read_table(inputs["identification"][0], subject=str)
+    write_table(inputs["identification"][0], table[table["method"] == "pixels"])
+    text = summary(tmp_path, inputs)
+    assert text.count(PRIMARY_NOT_SCORED) == 2
+    assert NOT_SCORED not in text
+    assert "How good the reconstructions of the primary setting are" in text
+    assert PRIMARY_NOT_SCORED in subject_page(tmp_path, inputs).read_text()
 
 
 def test_an_image_without_a_score_in_a_scored_test_stops(tmp_path):
@@ -247,7 +293,11 @@ def test_a_study_without_any_score(tmp_path):
     assert NOT_SCORED in (tmp_path / "norm.svg").read_text()
     assert headline(tables[0], "icnn", "VC") == [f"  {NOT_SCORED}"]
     text = summary(tmp_path, inputs)
-    assert text.count(NOT_SCORED) == 2  # in place of the table, and among what to distrust
+    assert text.count(NOT_SCORED) == 2  # at the top, and in place of the table
+    assert "<b>Not scored.</b> How good the reconstructions" in text
+    assert 'id="identification"' not in text  # the figures of scores would only say it again
+    assert "(0 rows)" not in text
+    assert "No reconstruction was compared with a picture" in text
     assert "subjects/sub-02.html" in text
     assert NOT_SCORED in subject_page(tmp_path, inputs).read_text()
 

@@ -197,9 +197,15 @@ def test_stimuli_of_events_keep_their_own_set_or_take_that_of_the_run(tmp_path):
     own, figures = write(tmp_path / "own.tsv", OWN_RUN), write(tmp_path / "figures.tsv", FIGURE_RUN)
     wanted = stimuli_of_events({own: "test", figures: "figures"})
     assert wanted.to_dict("records")[:3] == [
-        {"stimulus": "Anna", "stimulus_set": "test", "file": "faces/Anna.png", "pattern": None},
-        {"stimulus": "barn.v2", "stimulus_set": "test", "file": "houses/barn.v2.jpg", "pattern": None},
-        {"stimulus": "plus", "stimulus_set": "shapes", "file": None, "pattern": NAMED["plus"]},
+        {"stimulus": "Anna", "stimulus_set": "test", "file": "faces/Anna.png", "pattern": None, "imagined": False},
+        {
+            "stimulus": "barn.v2",
+            "stimulus_set": "test",
+            "file": "houses/barn.v2.jpg",
+            "pattern": None,
+            "imagined": False,
+        },
+        {"stimulus": "plus", "stimulus_set": "shapes", "file": None, "pattern": NAMED["plus"], "imagined": False},
     ]
     assert len(wanted) == 5
 

@@ -14,7 +14,7 @@ from small_runs import SECONDS, VOXELS, write_files
 
 from fmri2image.core.arrays import LabelledArray, write_arrays
 from fmri2image.core.errors import ConfigError, DataError, LabelMismatchError
-from fmri2image.core.samples import read_bdata
+from fmri2image.core.samples import read_bdata, write_bdata
 from fmri2image.samples.events import stimulus_blocks
 from fmri2image.samples.modulators import ModulatorRun, ModulatorSettings, modulator_betas, read_values
 
@@ -264,3 +264,16 @@ def test_the_script_writes_betas_as_samples(tmp_path):
     assert samples.attributes["units"].startswith("per cent signal change")
     assert set(samples.rois) == {"V1", "V2", "VC"}
     np.testing.assert_allclose(samples.data, weights, atol=0.02)
+    # With a responsive area, which only the samples know, betas are those of the samples' voxels, by their position.
+    like = samples.voxels.iloc[[7, 2, 4]].reset_index(drop=True).drop(columns=["ROI_V1", "ROI_V2", "ROI_VC"])
+    like = like.assign(ROI_active=1.0, responsive_t=[9.0, 8.0, 7.0])
+    write_bdata(tmp_path / "like.h5", replace(samples, data=samples.data[:, [7, 2, 4]], voxels=like))
+    arguments = (str(tmp_path / "values.tsv"), str(tmp_path / "few.h5"), settings, str(tmp_path / "like.h5"))
+    main("01", series, confounds, events, *arguments)
+    few = read_bdata(tmp_path / "few.h5")
+    assert few.rois == ["active"]
+    np.testing.assert_array_equal(few.data, samples.data[:, [7, 2, 4]])
+    assert few.voxels["responsive_t"].tolist() == [9.0, 8.0, 7.0]
+    write_bdata(tmp_path / "like.h5", replace(few, voxels=like.assign(voxel_i=[5, 1, 1])))
+    with pytest.raises(DataError, match=r"Subject 01: \d voxels of the samples, such as .* make the samples again"):
+        main("01", series, confounds, events, *arguments)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm import compute_fixed_effects
-from nilearn.glm.first_level import FirstLevelModel, compute_regressor, make_first_level_design_matrix
+from nilearn.glm.contrasts import compute_contrast
+from nilearn.glm.first_level import FirstLevelModel, compute_regressor, make_first_level_design_matrix, run_glm
 from scipy.ndimage import gaussian_filter
 
 from fmri2image.acquire.phantom.bids import simulate_subject
@@ -208,6 +209,49 @@ def test_voxels_that_some_run_did_not_see_are_no_candidates(runs, tmp_path):
     ).samples
     np.testing.assert_array_equal(samples.voxels[["voxel_i", "voxel_j", "voxel_k"]], VOXELS[1:10])
     assert samples.attributes["n_voxels_without_signal"] == 0  # of those chosen
+
+
+def mixed(folder, told):
+    """Write a run whose events tell the set of every stimulus; voxels 40 to 49 respond to every third stimulus only."""
+    run = write_run(folder, 5, "faces")
+    events = pd.read_csv(run.events, sep="\t", keep_default_na=False)
+    events["stimulus_set"] = ["n/a", *told, "n/a"]
+    events["trial_type"] = ["rest", *["stimulus"] * len(told), "rest"]
+    events = events.drop(columns="event_type")
+    events.to_csv(run.events, sep="\t", index=False)
+    series = read_timeseries(run.series)
+    times = (DISCARDED + np.arange(N_KEPT)) * SECONDS + SECONDS / 2
+    tested = events[1:-1].iloc[::3]
+    shown = np.stack([tested["onset"], tested["duration"], np.ones(len(tested))]).astype(float)
+    signal = series.signal.copy()
+    signal[:, 40:50] *= 1 + 0.12 * compute_regressor(shown, "spm", times)[0]
+    write_timeseries(run.series, replace(series, signal=signal))
+    return run
+
+
+def test_stimuli_of_a_tested_set_in_the_same_runs_decide_nothing(tmp_path):
+    told = ["test" if place % 3 == 0 else "train" for place in range(14)]
+    run, settings = mixed(tmp_path, told), replace(SETTINGS, stimulus_set="train")
+    found = add_responsive([run], {}, settings, CLEANING)
+    assert found.areas["active"][:10].sum() >= 8 and not found.areas["active"][40:50].any()
+    # The same t as nilearn's with a regressor for each set.
+    series, confounds = read_timeseries(run.series), pd.read_csv(run.confounds, sep="\t")[list(PARAMETERS)]
+    events = pd.read_csv(run.events, sep="\t", keep_default_na=False)[1:-1].assign(trial_type=told)
+    times = (DISCARDED + np.arange(N_KEPT)) * SECONDS + SECONDS / 2
+    design = make_first_level_design_matrix(
+        times, events[["onset", "duration", "trial_type"]], "spm", "cosine", 1 / 128,
+        add_regs=np.column_stack([confounds, np.arange(N_KEPT)]), add_reg_names=[*PARAMETERS, "trend"],
+    )  # fmt: skip
+    percent = 100 * series.signal / series.signal.mean(axis=0, dtype=float)
+    labels, fits = run_glm(percent, design.to_numpy(), "ar1", bins=1000)
+    expected = compute_contrast(labels, fits, (design.columns == "train").astype(float)).stat()
+    assert np.corrcoef(found.values[COLUMN], np.ravel(expected))[0, 1] > 0.999
+    # Taken for one set, the tested stimuli would choose: so would a name that is left out.
+    together = add_responsive([mixed(tmp_path, ["train"] * 14)], {}, settings, CLEANING)
+    assert together.areas["active"][40:50].sum() > 2
+    names = [f"p{place:02}" for place in range(0, 14, 3)]
+    apart = add_responsive([run], {}, settings, replace(CLEANING, leave_out=names))
+    np.testing.assert_allclose(apart.values[COLUMN], found.values[COLUMN])
 
 
 def test_fewer_voxels_than_asked_for_and_few_rests_are_said(runs, tmp_path, caplog):

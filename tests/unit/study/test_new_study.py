@@ -255,8 +255,8 @@ def test_stimuli_in_a_folder_of_ones_own(tmp_path):
     write_picture(tmp_path / "pictures" / "fox.png")
     findings, _, config, _ = look(folder, tmp_path, stimuli=str(tmp_path / "pictures"))
     assert findings.must_fix == [
-        "1 of 2 stimuli of the set quiz have no picture (bus; all in missing.tsv); add them, or write allow_missing: true in "
-        "acquire: stimuli: quiz."
+        "1 of 2 stimuli of the set quiz have no picture (bus; all in missing.tsv); add them, or leave these "
+        "stimuli out with samples: leave_out."
     ]
     assert (tmp_path / "config" / "mine" / "missing.tsv").read_text() == "stimulus_set\tstimulus\nquiz\tbus\n"
     chapter = {"from": "folder", "folder": str(tmp_path / "pictures"), "show": True}

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 AGENT = "fmri2image"
+BROWSER = "the server asks for a check in a browser, where the file can be fetched by hand"
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,15 @@ def with_secrets(url: str, base: str) -> str:
     return theirs._replace(netloc=ours.netloc if same else theirs.netloc).geturl()
 
 
+def wants_browser(headers: http.client.HTTPMessage | None) -> bool:
+    """Return whether a server takes us for a robot: figshare's answers 202, 403 and 405 of Amazon's firewall."""
+    return bool(headers and headers.get("x-amzn-waf-action"))
+
+
 def reason(error: BaseException) -> str:
     """Return in a few words what a server or a connection answered."""
     words = getattr(error, "reason", None) or error
     code = f"HTTP {error.code} " if isinstance(error, urllib.error.HTTPError) else ""
+    if code and wants_browser(error.headers):
+        words = f"{words} ({BROWSER})"
     return " ".join(f"{code}{words}".split()) or type(error).__name__

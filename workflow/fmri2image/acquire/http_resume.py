@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fmri2image.acquire.disk import need_space, size_words
-from fmri2image.acquire.http_open import Access, local_path, open_url, shown_url
+from fmri2image.acquire.http_open import (
+    BROWSER,
+    Access,
+    local_path,
+    open_url,
+    shown_url,
+    wants_browser,
+    without_secrets,
+)
 from fmri2image.acquire.http_retry import FetchSettings, Patience
 from fmri2image.acquire.partial import BLOCK, Partial
 
@@ -22,6 +30,7 @@ log = logging.getLogger("fmri2image")
 
 LARGE = 20_000_000  # bytes from which progress is told
 TELL = 10.0  # seconds between two lines of progress
+EXPIRED = (400, 401, 403)  # of an address that is signed and no longer good
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -121,6 +130,9 @@ def _attempt(url: str, partial: Partial, expected: Expected, access: Access, ran
     try:
         answer = open_url(url, {"Accept-Encoding": "identity", **continuing}, access)
     except urllib.error.HTTPError as error:
+        # The address that a redirect signs is good for seconds (figshare: 10); the next attempt gets a new one.
+        if error.code in EXPIRED and error.url != without_secrets(url) and not wants_browser(error.headers):
+            raise ConnectionError(f"HTTP {error.code} {error.reason} at {shown_url(error.url)}") from error
         if error.code != 416 or not continuing:
             raise
         whole = "If-Range" in continuing and error.headers.get("Content-Range", "").strip() == f"bytes */{start}"
@@ -173,8 +185,7 @@ def _continued(answer: http.client.HTTPResponse, partial: Partial, expected: Exp
 def _anew(answer: http.client.HTTPResponse, url: str, partial: Partial, expected: Expected) -> int | None:
     """Return the length of a file that is sent from its first byte, None where the server does not tell it."""
     if answer.status != 200:
-        browser = answer.headers.get("x-amzn-waf-action")  # figshare, to visitors whom it takes for robots
-        why = " (the server asks for a check in a browser, where the file can be fetched by hand)" if browser else ""
+        why = f" ({BROWSER})" if wants_browser(answer.headers) else ""
         raise Refusal(f"HTTP {answer.status} instead of the file{why}")
     length = answer.headers.get("Content-Length", "")
     size = int(length) if length.isdigit() and not answer.chunked else None
@@ -185,7 +196,9 @@ def _anew(answer: http.client.HTTPResponse, url: str, partial: Partial, expected
     if size is not None:
         _compare_size(size, expected)
     encoding = answer.headers.get("Content-Encoding", "identity").lower()
-    if encoding not in ("", "identity") and not expected.checksum:
+    # Apache tells of every .gz file that it is encoded, and sends it as it is.
+    compressed = encoding in ("gzip", "x-gzip") and PurePosixPath(partial.target.name).suffix in (".gz", ".tgz")
+    if encoding not in ("", "identity") and not compressed and not expected.checksum:
         raise Refusal(f"the server sends it as {encoding} though it was asked not to")
     if size is None and expected.size is None and not expected.checksum and not answer.chunked:
         raise Refusal("neither the registry nor the server says how long the file is, so that a cut would go unseen")

@@ -139,7 +139,7 @@ class ManifestLayout:
         known = self._raw.get(subject)
         if known is None:
             raise ConfigError(
-                f"config: subjects: '{subject}' is not in {self.name}; it has {shorten(self.subjects, 20)}."
+                f"config: subjects: '{subject}' is not in {self.name}; it has {shorten(self.subjects, 20) or 'none'}."
             )
         events = {_run_key(file): file.path for file in known if file.suffix == "events"}
         found = []
@@ -150,7 +150,9 @@ class ManifestLayout:
                 continue
             shown = events.get(_run_key(file)) or self._inherited_events(file.path)
             if not shown:
-                raise ConfigError(f"{self.name}: {file.path} has no events.tsv; add it or take the run out.")
+                raise ConfigError(
+                    f"config: acquire: {self.name}: {file.path} has no events.tsv; add it or take the run out."
+                )
             found.append(
                 RawRun(
                     file.session, file.task, file.run, file.stimulus_set, file.path, shown,
@@ -214,7 +216,10 @@ class ManifestLayout:
         """
         found = sorted(f.path for f in self._raw.get(subject, ()) if f.suffix == "T1w" and IMAGE.search(f.path))
         if not found:
-            raise ConfigError(f"{self.name} has no T1w image of subject {subject}; coregistration needs one.")
+            raise ConfigError(
+                f"config: acquire: {self.name} has no T1w image of subject {subject}, which coregistration needs; leave that "
+                "subject out."
+            )
         return found[0]
 
     def inplane(self, subject: str, session: str) -> str:
@@ -230,8 +235,8 @@ class ManifestLayout:
                 if file.suffix == suffix and file.session == session and IMAGE.search(file.path):
                     return file.path
         raise ConfigError(
-            f"{self.name} has no in-plane T2 image of subject {subject}, session {session}; set preprocess: coregister: "
-            "path to direct."
+            f"config: preprocess.coregister.path: {self.name} has no in-plane T2 image of subject {subject}, session "
+            f"{session}; set path to direct."
         )
 
     def masks(self, subject: str) -> dict[str, str]:

@@ -38,6 +38,7 @@ STIMULUS_SETS = {
 ENTITY = re.compile(r"(?:^|_)(ses|task|run)-([A-Za-z0-9]+)")
 SUBJECT = re.compile(r"(?:^|/)sub-([A-Za-z0-9]+)[_/]")
 ANNEX_KEY = re.compile(r"MD5E-s(?P<size>\d+)--(?P<md5>[0-9a-f]{32})")
+MD5 = re.compile(r"[0-9a-f]{32}")
 UNWANTED = ("MISSING_ANNEX_FILES.tsv", ".gitattributes", ".gitignore", ".gitmodules", ".bidsignore")
 
 
@@ -126,14 +127,24 @@ def read_manifest(path: str | Path) -> tuple[RemoteFile, ...]:
         files = tuple(RemoteFile(row[0], int(row[1]), *row[2:]) for row in rows[1:])
     except ValueError as error:
         raise DataError(f"{path}: a size is not a whole number ({error}).") from error
+    if not files:
+        raise DataError(f"{path} lists no file; write it anew.")
     seen: set[str] = set()
     for file in files:
         if file.path in seen:
             raise DataError(f"{path}: {file.path} is there twice.")
-        if not file.path or file.path.startswith("/") or ".." in PurePosixPath(file.path).parts:
-            raise DataError(f"{path}: '{file.path}' is no path inside a dataset.")
+        if not _inside(file.path):
+            raise DataError(f"{path}: {file.path!r} is no path inside a dataset.")
+        if file.size < 0 or (file.md5 and not MD5.fullmatch(file.md5)):
+            raise DataError(f"{path}: size {file.size} or md5 '{file.md5}' of {file.path} cannot be; write it anew.")
         seen.add(file.path)
     return files
+
+
+def _inside(path: str) -> bool:
+    """Return whether a path names one file below a folder, in one way only."""
+    parts = path.split("/")
+    return not (set(parts) & {"", ".", ".."}) and path.isprintable()
 
 
 def write_manifest(path: str | Path, files: Iterable[RemoteFile]) -> None:

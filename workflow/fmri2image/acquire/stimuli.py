@@ -13,6 +13,7 @@ names instead (`report.stimuli`).
 import hashlib
 import logging
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +99,9 @@ def import_set(
     ----------
     stimulus_set : str
     wanted : DataFrame
-        ``stimulus`` of every stimulus of the set, once or more; ``file`` (``stim_file``) and ``pattern`` where the events
-        give them. Where nobody says what was shown, as for published decoded features without samples, the pictures of
-        an archive name the stimuli.
+        ``stimulus`` of every stimulus of the set, once or more; ``file`` (``stim_file``), ``pattern`` and ``imagined``
+        where the events give them. Where nobody says what was shown, as for published decoded features without samples,
+        the pictures of an archive name the stimuli.
     settings : StimulusSettings
     size : int
         Pixels along a side.
@@ -121,6 +122,8 @@ def import_set(
         log.info("%s: no run or sample names its stimuli; the %d pictures of %s do", stimulus_set, len(names), archive)
     listed = Path(output).with_name(f"{stimulus_set}_missing.tsv")
     about = {"stimulus_set": stimulus_set, "source": settings.source, "show": "yes" if settings.show else "no"}
+    if len(wanted) and "imagined" in wanted and wanted["imagined"].eq(True).all():  # reports say so
+        about["imagined"] = "yes"
     if settings.source == MISSING or (settings.source == FOLDER and not settings.folder) or not names:
         reason = _reason(stimulus_set, names, settings)
         _list_missing(listed, stimulus_set, names)
@@ -265,10 +268,10 @@ def _reason(stimulus_set: str, names: list[str], settings: StimulusSettings) -> 
 def _incomplete(
     stimulus_set: str, names: list[str], missing: list[str], where: str, settings: StimulusSettings, listed: Path
 ) -> str:
-    ask = f" Ask for them at {settings.ask}." if settings.ask else ""
+    add = f"ask for them at {settings.ask}" if settings.ask else "add them"
     return (
         f"{len(missing)} of {len(names)} pictures of the set '{stimulus_set}' are missing from {where}: {shorten(missing)}; "
-        f"{listed} lists them.{ask}"
+        f"{add}, or leave these stimuli out of the study (samples: leave_out; {listed} lists them)."
     )
 
 
@@ -282,18 +285,20 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.") from error
     except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as a zip archive ({error}); delete {Path(path).parent} and run again."
-        ) from error
+        raise DataError(f"{path} cannot be read as a zip archive ({error}); {_remedy(path)}.") from error
 
 
 def _read_zipped(archive: zipfile.ZipFile, member: str, path: str | Path) -> bytes:
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        raise DataError(
-            f"{member} in {path} cannot be read ({error}); delete {Path(path).parent} and run again."
-        ) from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise DataError(f"{member} in {path} cannot be read ({error}); {_remedy(path)}.") from error
+
+
+def _remedy(path: str | Path) -> str:
+    """Return what to do about a damaged archive: one that was downloaded has a second name beside it, others are the user's."""
+    downloaded = "resources/downloaded/files/" in Path(path).as_posix()
+    return f"delete {Path(path).parent} and run again" if downloaded else "get it again"
 
 
 def _read(path: Path) -> bytes:

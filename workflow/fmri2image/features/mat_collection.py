@@ -94,7 +94,7 @@ class MatCollection:
             return [Member(source, path.relative_to(source).as_posix(), path.stat().st_size) for path in files]
         if not source.is_file():
             raise DataError(f"{source} does not exist; it should be a zip archive or folder of {ENDING} files.")
-        if source.suffix == ENDING:
+        if source.suffix.lower() == ENDING:
             return [Member(source, source.name, source.stat().st_size)]
         try:
             archive = stack.enter_context(zipfile.ZipFile(source))

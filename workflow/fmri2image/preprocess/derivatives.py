@@ -99,8 +99,11 @@ def derivatives_settings(chapter: Mapping) -> DerivativesSettings:
     if unknown:
         raise ConfigError(f"{key}: unknown key {shorten(sorted(unknown))}.")
     for name in ("bold", "mask"):
-        places = [place for _, place, _, _ in string.Formatter().parse(values.get(name) or "") if place is not None]
-        wrong = [place for place in places if place not in PLACES]
+        try:
+            parts = [part for part in string.Formatter().parse(values.get(name) or "") if part[1] is not None]
+        except ValueError as error:
+            raise ConfigError(f"{key}.{name}: '{values[name]}' cannot be read ({error}).") from error
+        wrong = [place for _, place, kind, how in parts if kind or how or place not in PLACES]
         if wrong:
             raise ConfigError(
                 f"{key}.{name}: {{{wrong[0]}}} is no part of a run's name; there are {', '.join(PLACES)}."

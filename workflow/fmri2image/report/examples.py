@@ -41,7 +41,7 @@ def draw_examples(
         files = [path for path in images if Path(path).stem.endswith(f"_{test}")]
         if not files or stimulus_set not in of_set:
             raise DataError(f"The main figure has no images of the test '{test}' (stimulus set '{stimulus_set}').")
-        sheet = read_sheet(files, of_set[stimulus_set], test, stimulus_set)
+        sheet = read_sheet(files, of_set[stimulus_set], test)
         panels.append((test, sheet))
     others = panels[1:]
     rows = [panels[:1], *[others[i : i + MOST_PANELS] for i in range(0, len(others), MOST_PANELS)]]

@@ -7,7 +7,6 @@ import pandas as pd
 
 from fmri2image.report.style import (
     CEILING,
-    NOT_SCORED,
     TRANSDUCTIVE,
     ceiling_of,
     identification_metrics,
@@ -120,19 +119,21 @@ def _cell(row: pd.Series | None) -> dict:
     return {"value": percent(row["value"]), "above": bool(row["value"] > row["chance_p99"])}
 
 
-def use_of_test_set(tables: Mapping[str, pd.DataFrame]) -> dict:
+def use_of_test_set(tables: Mapping[str, pd.DataFrame], elsewhere: bool = False) -> dict:
     """Say which predictions used statistics of the test set, from the column ``transductive`` of every table.
 
     Parameters
     ----------
     tables : mapping from file name to DataFrame with a column ``transductive``
+    elsewhere : bool
+        Whether others made some of the predictions, so that only what was done here is known.
 
     Returns
     -------
     statement : {"sentence": str, "rows": list of dict}
         The rows name every flagged combination.
     """
-    checked = listing([f"{name} ({len(table)} rows)" for name, table in tables.items()])
+    checked = listing([f"{name} ({len(table)} rows)" for name, table in tables.items() if len(table)]) or "this page"
     flagged = []
     for name, table in tables.items():
         keys = [key for key in ("method", "decoder", "roi", "test") if key in table]
@@ -140,7 +141,8 @@ def use_of_test_set(tables: Mapping[str, pd.DataFrame]) -> dict:
         named = bad.rename(columns={"roi": "area"}).astype(str)
         flagged += [{"table": name, **row} for row in named.to_dict("records")]
     if not flagged:
-        text = f"None. Every prediction behind {checked} was made without any statistic of the test set."
+        what = "step taken here towards" if elsewhere else "prediction behind"
+        text = f"None. Every {what} {checked} was made without any statistic of the test set."
     else:
         text = f"Some. {TRANSDUCTIVE} These results are flagged in {checked}, column transductive:"
     return {"sentence": text, "rows": flagged, "none": not flagged}
@@ -166,7 +168,7 @@ def distrust(
     detail : mapping from test to (coarse, fine)
         Correlation of the coarse and fine part of reconstructions with the stimuli (`detail.coarse_and_fine`).
     settings : mapping
-        ``simulated``, ``primary``.
+        ``simulated``, ``primary``, and ``imagined``, the stimulus sets that were imagined.
     """
     primary = settings["primary"]
     mine = primary_rows(identification, primary)
@@ -186,7 +188,11 @@ def distrust(
             Note("Transductive.", TRANSDUCTIVE.split(": ", 1)[1].capitalize() + " Such scores can be too high.")
         )
     notes += [*_not_above_chance(pairwise), *_wide_chance(pairwise), *_pairwise_is_lenient(mine)]
-    notes += [*_blur(detail, scores, primary), *_imagery(pairwise), *_repeats(responses, pairwise)]
+    notes += [
+        *_blur(detail, scores, primary),
+        *_imagery(pairwise, settings.get("imagined", ())),
+        *_repeats(responses, pairwise),
+    ]
     refits = pairwise[
         pairwise["permuted"].astype(str).str.contains("refit") & (pairwise["n_permutations"] < FEW_REFITS)
     ]
@@ -206,7 +212,9 @@ def distrust(
         )
     else:
         notes.append(
-            Note("Not scored.", f"{NOT_SCORED} How good the reconstructions are cannot be told from this page.")
+            Note(
+                "Not scored.", "How good the reconstructions of the primary setting are cannot be told from this page."
+            )
         )
     return notes
 
@@ -274,8 +282,8 @@ def _blur(detail: Mapping[str, tuple[float, float]], scores: pd.DataFrame, prima
     ]
 
 
-def _imagery(pairwise: pd.DataFrame) -> list[Note]:
-    rows = pairwise[(pairwise["stimulus_set"] == "imagery") & (pairwise["metric"] == "pixel_identification")]
+def _imagery(pairwise: pd.DataFrame, imagined: Sequence[str]) -> list[Note]:
+    rows = pairwise[pairwise["stimulus_set"].isin(imagined) & (pairwise["metric"] == "pixel_identification")]
     if rows.empty:
         return []
     values = f"{percent_range(rows['value'])} %"

@@ -33,7 +33,7 @@ from fmri2image.report.style import (
 
 SLOT = 0.8  # share of a category's width that the subjects take
 MOST_COLUMNS = 3  # panels of feature decoding side by side
-LEGEND_WIDTH = 86.0  # mm that two columns of the legend take
+LEGEND_WIDTH = 100.0  # mm that two columns of the legend take
 
 
 def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
@@ -178,13 +178,15 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
         ``decoding_accuracy.tsv``.
     outputs : sequence of path
     settings : mapping
-        ``simulated``, ``decoder`` (the primary method's; None takes the first of the table).
+        ``simulated``, ``decoder`` (the primary method's; the first of the table where it has none or that was not scored).
     """
     table = table[table["metric"] == "unit_correlation"]
     if table.empty:
         _draw_words("No test has true features to compare decoded features with.", outputs)
         return
-    decoder = settings.get("decoder") or table["decoder"].iloc[0]
+    decoder = settings.get("decoder")
+    if decoder not in set(table["decoder"]):
+        decoder = table["decoder"].iloc[0]
     table = table[table["decoder"] == decoder]
     tests, layers = list(dict.fromkeys(table["test"])), list(dict.fromkeys(table["layer"]))
     rois = list(dict.fromkeys(table["roi"]))

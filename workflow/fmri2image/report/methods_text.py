@@ -33,13 +33,15 @@ class MethodsText:
     references: list[str] = field(default_factory=list)
 
 
-def methods_text(config: Mapping) -> MethodsText:
+def methods_text(config: Mapping, scored: bool = True) -> MethodsText:
     """Write the methods of a study from its configuration.
 
     Parameters
     ----------
     config : mapping
         A checked configuration.
+    scored : bool
+        Whether any image was compared with a picture.
     """
     raw = [
         ("Data", data(config)),
@@ -50,7 +52,7 @@ def methods_text(config: Mapping) -> MethodsText:
         ("Feature decoding", _decoding(config)),
         ("Norm correction", _norm_correction(config)),
         ("Image reconstruction", _reconstruction(config)),
-        ("Evaluation", _evaluation(config)),
+        ("Evaluation", _evaluation(config, scored)),
         ("Reproducibility", _reproducibility(config)),
     ]
     text, numbers = MethodsText(), {}
@@ -180,8 +182,13 @@ def _reconstruction(config: Mapping) -> str:
     )
 
 
-def _evaluation(config: Mapping) -> str:
+def _evaluation(config: Mapping, scored: bool) -> str:
     chapter = config["evaluate"]
+    features = (
+        "Feature decoding is scored by the correlation over stimuli per unit, averaged over the units of a layer."
+    )
+    if not scored:
+        return f"No reconstruction was compared with a picture, because the study has none. {features}"
     names = {"pixel": "Pearson correlation over all pixels and colours", "ssim": "SSIM [wang2004]"}
     used = [names.get(name, name) for name in chapter["similarities"]]
     text = (
@@ -203,10 +210,7 @@ def _evaluation(config: Mapping) -> str:
     if refits:
         times = listing([f"{n:,}" for n in sorted(refits)])
         text += f"Under cross-validation training was repeated with exchanged responses instead ({times} times). "
-    return (
-        text
-        + "Feature decoding is scored by the correlation over stimuli per unit, averaged over the units of a layer."
-    )
+    return text + features
 
 
 def _judge(name: str, judges: object) -> str:

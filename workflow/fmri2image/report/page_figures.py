@@ -5,16 +5,23 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from fmri2image.report.pages import SHEET_WIDTH, embed
 from fmri2image.report.stimuli import joined_notes, shown_note, stimulus_rows
 from fmri2image.report.style import CEILING, MM, PAGE_WIDTH, PRINT_DPI, subject_label
 
+HIDDEN_CEILING = (
+    "Images from true features (the ceiling) look almost like the pictures; where these may not be shown they are scored, "
+    "not shown."
+)
 SHEET_NAME = re.compile(r"images_(?P<method>.+)_roi-(?P<roi>[A-Za-z0-9]+)_(?P<test>[a-z]+)$")
 
 
-def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers: itertools.count) -> dict:
+def page_figures(
+    inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers: itertools.count, table: pd.DataFrame
+) -> dict:
     """Return the pictures of the first page with their captions, numbered in the order of the page.
 
     Parameters
@@ -22,6 +29,8 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
     inputs, settings : mapping
         As for `summary.write_summary`.
     numbers : iterator of int
+    table : DataFrame
+        ``identification.tsv``; where it is empty the figures of scores are left out, because all they hold is a sentence.
 
     Returns
     -------
@@ -47,11 +56,16 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
             **more,
         }
 
+    scored = not table.empty
+    mine = table[(table["roi"] == CEILING) & (table["method"] == primary["method"])]
     ceiling = any(Path(path).stem.startswith(CEILING) for path in inputs["images"])
+    hidden = {f"{CEILING}_{test}" for test in mine["test"]} - {Path(path).stem for path in inputs["images"]}
     chance = "Grey: 1st to 99th percentile of each subject's permutation distribution." + (
-        " Black line: the same method on true features." * ceiling
+        " Black line: the same method on true features." * (not mine.empty)
     )
     last = " Last line: the ceiling, the same method on the true features of the images." * ceiling
+    if hidden:
+        last += f" {HIDDEN_CEILING}"
     tests = (settings["config"]["tests"][test] for test in settings["stimulus_sets"])
     trials = " Of single trials the first of each stimulus is shown." * any(test["rows"] == "trial" for test in tests)
     notes = {Path(path).stem: note for path in inputs["stimuli"] if (note := shown_note(path))}
@@ -65,22 +79,23 @@ def page_figures(inputs: Mapping[str, Sequence[str]], settings: Mapping, numbers
             f"are shown below.{f' {joined_notes(notes.values())}' if notes else ''}",
             SHEET_WIDTH,
         ),
-        "score_figures": [
-            figure(
-                inputs["identification_figure"][0],
-                "Pairwise identification by similarity, test and area, beside chance and ceiling",
-                f"Pairwise identification of method {primary['method']} by area. Rows: similarity; columns: test, with n "
-                f"reconstructions. {chance}",
-            )
-        ],
     }
+    found["score_figures"] = [
+        figure(
+            path,
+            "Pairwise identification by similarity, test and area, beside chance and ceiling",
+            f"Pairwise identification of method {primary['method']} by area. Rows: similarity; columns: test, with n "
+            f"reconstructions. {chance}",
+        )
+        for path in inputs["identification_figure"] * scored
+    ]
     found["score_figures"] += [
         figure(
             path,
             "Pairwise identification by similarity, test and method, beside chance and ceiling",
             f"Pairwise identification of all methods on area {primary['roi']}. {chance}",
         )
-        for path in inputs["methods_figure"]
+        for path in inputs["methods_figure"] * scored
     ]
     found["decoding_figures"] = [
         figure(

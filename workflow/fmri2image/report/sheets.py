@@ -14,7 +14,7 @@ import numpy as np
 
 from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.splits import stimulus_of
-from fmri2image.report.stimuli import shown_images, shown_note
+from fmri2image.report.stimuli import seen_label, shown_images, shown_note
 from fmri2image.report.style import (
     CEILING,
     CEILING_LABEL,
@@ -24,7 +24,6 @@ from fmri2image.report.style import (
     PAGE_WIDTH,
     footnote,
     save,
-    seen_label,
     subject_label,
 )
 
@@ -54,7 +53,7 @@ class Sheet:
     note: str = ""
 
 
-def read_sheet(images: Sequence[str], stimuli: str, test: str, stimulus_set: str) -> Sheet:
+def read_sheet(images: Sequence[str], stimuli: str, test: str) -> Sheet:
     """Read stimuli, names where they cannot be shown, and reconstructions of one test.
 
     Parameters
@@ -63,10 +62,10 @@ def read_sheet(images: Sequence[str], stimuli: str, test: str, stimulus_set: str
         Reconstructions, one file per line: ``sub-<subject>_roi-<roi>_<test>.h5`` or ``true-features_<test>.h5``. Of
         single trials the first of each stimulus is taken.
     stimuli : path
-    test, stimulus_set : str
+    test : str
     """
     seen = shown_images(stimuli)
-    lines = [Line(seen_label(stimulus_set), {row: _pixels(v) for row, v in zip(seen.rows, seen.values, strict=True)})]
+    lines = [Line(seen_label(stimuli), {row: _pixels(v) for row, v in zip(seen.rows, seen.values, strict=True)})]
     for path in images:
         lines.append(Line(source_label(Path(path).stem.removesuffix(f"_{test}")), first_images(path)))
     transductive = any(str(read_attributes(path).get("transductive")) == "True" for path in images)
@@ -128,7 +127,7 @@ def draw_sheet(
         ``title``, ``simulated``, ``stimulus_sets`` (test to set).
     """
     test = wildcards["test"]
-    sheet = read_sheet(images, stimuli, test, settings["stimulus_sets"][test])
+    sheet = read_sheet(images, stimuli, test)
     columns, tile = layout(len(sheet.stimuli), len(sheet.lines))
     blocks = math.ceil(len(sheet.stimuli) / columns)
     width = max(LABEL + columns * tile, 110.0)

@@ -78,6 +78,16 @@ def shown_note(path: str | Path) -> str:
     return joined_notes([NOTES[HIDDEN]] * hidden + [NOTES[MISSING]] * bool(unpictured))
 
 
+def was_imagined(path: str | Path) -> bool:
+    """Tell whether the stimuli of a file were imagined: their events say so, or the set is called imagery."""
+    return Path(path).stem == "imagery" or read_attributes(path).get("imagined") == "yes"
+
+
+def seen_label(path: str | Path) -> str:
+    """Return what subjects did with the stimuli of a file."""
+    return "Imagined" if was_imagined(path) else "Seen"
+
+
 def joined_notes(notes: Iterable[str]) -> str:
     """Return one sentence for a figure with several sets, from `shown_note` of each."""
     different = list(dict.fromkeys(note for note in notes if note))
@@ -113,7 +123,7 @@ def card(name: str, kind: str, side: int = SIDE) -> np.ndarray:
     image = Image.new("RGB", (SIDE, SIDE), PAPER)
     draw = ImageDraw.Draw(image)
     foot = LABELS[kind].replace(" (", "\n(")
-    low = SIDE - 8 - _size(draw, foot, 26)[1]
+    low = SIDE - 16 - _size(draw, foot, 26)[1]
     draw.multiline_text((SIDE / 2, low), foot, FAINT, _font(26), anchor="ma", align="center")
     text, points = _fitted(draw, name, SIDE - 12, low - 16)
     draw.multiline_text((SIDE / 2, low / 2), text, INK, _font(points), anchor="mm", align="center")

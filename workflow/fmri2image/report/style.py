@@ -22,6 +22,7 @@ CHANCE_LABEL = "chance (1st to 99th percentile of permutations)"
 TRANSDUCTIVE = "Transductive: the responses were scaled with statistics that include the test trials."
 SIMULATED = "Simulated data: a phantom, not evidence about brains."
 NOT_SCORED = "No test has pictures to compare with, so no image was scored."
+PRIMARY_NOT_SCORED = "No test of the primary setting has pictures to compare with, so none of its images was scored."
 NO_RESPONSES = "This study has no responses: it begins with features that others decoded from them."
 METRICS = {
     "pixel_identification": "Pixel correlation",
@@ -72,11 +73,6 @@ def identification_metrics(names: Iterable[str]) -> list[str]:
     present = set(names)
     others = sorted(name for name in present - set(METRICS) if name.startswith("feature_identification_"))
     return [name for name in METRICS if name in present] + others
-
-
-def seen_label(stimulus_set: str) -> str:
-    """Return what the subject did with the images of a set."""
-    return "Imagined" if stimulus_set == "imagery" else "Seen"
 
 
 def footnote(simulated: bool, transductive: bool, more: str = "") -> str:

@@ -14,16 +14,16 @@ from fmri2image.core.tables import read_table
 from fmri2image.report.facts import decimal, percent
 from fmri2image.report.pages import embed, embed_pixels, render
 from fmri2image.report.provenance import describe_sources
-from fmri2image.report.stimuli import LABELS, MISSING, shown_images, shown_note
+from fmri2image.report.stimuli import LABELS, MISSING, seen_label, shown_images, shown_note
 from fmri2image.report.style import (
     NO_RESPONSES,
     NOT_SCORED,
+    PRIMARY_NOT_SCORED,
     SIMULATED,
     ceiling_of,
     identification_metrics,
     is_true,
     metric_label,
-    seen_label,
     subject_label,
 )
 
@@ -96,7 +96,7 @@ def _abstract(mine: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) ->
     judged = chosen[chosen["metric"].isin(identification_metrics(chosen["metric"]))]
     above = int((judged["value"] > judged["chance_p99"]).sum())
     if judged.empty:
-        return [text, NOT_SCORED if mine.empty else "No test of the primary setting was scored."]
+        return [text, NOT_SCORED if mine.empty else PRIMARY_NOT_SCORED]
     return [
         text,
         f"Primary setting: {above} of {len(judged)} identification scores lie above the 99th percentile of chance.",
@@ -205,7 +205,7 @@ def _galleries(inputs: Mapping[str, Sequence[str]], scores: pd.DataFrame, settin
         roi = source.split("_roi-")[1]
         stimulus_set = settings["stimulus_sets"][test]
         here = scores[(scores["method"] == method) & (scores["roi"] == roi) & (scores["test"] == test)]
-        items = gallery(path, stimuli[stimulus_set], here, stimulus_set)
+        items = gallery(path, stimuli[stimulus_set], here)
         title = f"{method}, {roi}, {test}: {len(items)} images"
         note = shown_note(stimuli[stimulus_set])
         if (method, roi) == (primary["method"], primary["roi"]):
@@ -217,7 +217,7 @@ def _galleries(inputs: Mapping[str, Sequence[str]], scores: pd.DataFrame, settin
     return shown, folded
 
 
-def gallery(path: str, stimuli: str, scores: pd.DataFrame, stimulus_set: str) -> list[dict]:
+def gallery(path: str, stimuli: str, scores: pd.DataFrame) -> list[dict]:
     """Return one card per stimulus: both images and the scores of the row that is shown, if the test was scored.
 
     A name stands for a stimulus that must not be shown or has no picture.
@@ -229,7 +229,6 @@ def gallery(path: str, stimuli: str, scores: pd.DataFrame, stimulus_set: str) ->
     stimuli : path
     scores : DataFrame
         Rows of ``scores.tsv`` of the same subject, area, method and test; none where it was not scored.
-    stimulus_set : str
 
     Raises
     ------
@@ -254,7 +253,7 @@ def gallery(path: str, stimuli: str, scores: pd.DataFrame, stimulus_set: str) ->
             {
                 "stimulus": name,
                 "seen": embed_pixels(original.transpose(1, 2, 0)),
-                "seen_word": seen_label(stimulus_set) + (f" ({LABELS[kind]})" if kind else ""),
+                "seen_word": seen_label(stimuli) + (f" ({LABELS[kind]})" if kind else ""),
                 "made": embed_pixels(np.clip(array.values[first[name]], 0, 1).transpose(1, 2, 0)),
                 "correlation": decimal(correlation),
                 "identification": percent(mine.get("pixel_identification", np.nan)),

@@ -10,6 +10,7 @@ import pandas as pd
 from fmri2image.core.images import read_images, resize
 from fmri2image.core.tables import read_table
 from fmri2image.evaluate.detail import coarse_and_fine
+from fmri2image.report.assumed_names import assumed_names
 from fmri2image.report.facts import (
     counted,
     decimal,
@@ -26,8 +27,17 @@ from fmri2image.report.pages import render, settings_text
 from fmri2image.report.provenance import describe_sources, page_versions, read_made_with
 from fmri2image.report.recovery import recovery_lines
 from fmri2image.report.sheets import first_images
-from fmri2image.report.stimuli import has_pictures
-from fmri2image.report.style import CEILING, NO_RESPONSES, NOT_SCORED, SIMULATED, is_true, primary_rows, subject_label
+from fmri2image.report.stimuli import has_pictures, was_imagined
+from fmri2image.report.style import (
+    CEILING,
+    NO_RESPONSES,
+    NOT_SCORED,
+    PRIMARY_NOT_SCORED,
+    SIMULATED,
+    is_true,
+    primary_rows,
+    subject_label,
+)
 
 NO_TRUTH = "These are measured data: nothing is known of the true motion or the true responses, so there is nothing to compare."
 
@@ -40,7 +50,8 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
     inputs : mapping from name to paths
         One path each: ``identification``, ``scores``, ``examples``, ``identification_figure``. Any number, also none:
         ``accuracy``, ``motion``, ``recovery``, ``responses``, ``methods_figure``, ``decoding_figure``, ``norm_figure``,
-        ``quality``, ``sheets``, ``images`` and ``stimuli`` (of the primary setting).
+        ``quality``, ``sheets``, ``images`` and ``stimuli`` (of the primary setting). ``decoded``, which may be absent: decoded
+        features that others have published.
     output : path
     settings : mapping
         ``title``, ``dataset``, ``simulated``, ``primary``, ``stimulus_sets`` (primary test to set), ``config``, and
@@ -55,27 +66,32 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
     known = [table["subject"].dropna(), responses["subject"], pd.Series(settings["config"]["subjects"], dtype=str)]
     subjects = next(sorted(names.unique()) for names in known if len(names))
     figures, tables = itertools.count(1), itertools.count(1 if table.empty else 2)
-    drawn = page_figures(inputs, settings, figures)
+    drawn = page_figures(inputs, settings, figures, table)
     flagged = {Path(inputs["identification"][0]).name: table}
     if accuracy is not None:
         flagged[Path(inputs["accuracy"][0]).name] = accuracy
     made, modules = read_made_with(inputs["images"])
-    sources = describe_sources(itertools.chain.from_iterable(inputs.values()), settings["dataset"])
-    imagery = "imagery" in settings["stimulus_sets"].values()
+    large = inputs.get("decoded", [])  # their digests would take minutes
+    read = itertools.chain.from_iterable(paths for name, paths in inputs.items() if name != "decoded")
+    sources = describe_sources(read, settings["dataset"])
+    imagined = [Path(path).stem for path in inputs["stimuli"] if was_imagined(path)]
     context = {
         **{key: settings[key] for key in ("title", "dataset", "simulated", "primary", "config")},
         "subjects": subjects,
         "transductive": is_true(table["transductive"]),
-        "verb": "seen and imagined" if imagery else "seen",
+        "verb": "seen and imagined" if imagined else "seen",
         "abstract": _abstract(table, responses, settings),
         "groups": score_groups(table, settings["primary"]),
-        "not_scored": NOT_SCORED,
+        "not_scored": NOT_SCORED if table.empty else PRIMARY_NOT_SCORED,
         "skipped": skipped_parts(settings),
-        "notes": distrust(table, scores, responses, image_detail(inputs, settings), settings),
-        "test_set": use_of_test_set(flagged),
+        "notes": [
+            *assumed_names(large, list(settings["config"]["tests"])),
+            *distrust(table, scores, responses, image_detail(inputs, settings), {**settings, "imagined": imagined}),
+        ],
+        "test_set": use_of_test_set(flagged, bool(large)),
         "trained_on": _trained_on(settings["config"]),
         "compares_methods": bool(inputs["methods_figure"]),
-        "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables)),
+        "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables), _decoder(settings)),
         "recovery": _recovery(inputs["recovery"], subjects, settings["primary"]["roi"], tables),
         "no_truth": NO_TRUTH,
         "data": None if responses.empty else _data(responses, subjects, settings["primary"]["roi"], next(tables)),
@@ -91,7 +107,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
             "responses": f"results/{settings['dataset']}/subjects/*_responses.tsv",
         },
         **drawn,
-        "methods": methods_text(settings["config"]),
+        "methods": methods_text(settings["config"], scored=not table.empty),
         "sources": [source for source in sources if not source.path.endswith(".h5")],
         "array_sources": [source for source in sources if source.path.endswith(".h5")],
         "software": [
@@ -170,8 +186,8 @@ def _abstract(table: pd.DataFrame, responses: pd.DataFrame, settings: Mapping) -
             f"Method {settings['primary']['method']} rebuilt the images from area {settings['primary']['roi']}. Pairwise "
             f"identification by pixel correlation{over}: {'; '.join(results)}."
         )
-    elif table.empty:
-        sentences.append(NOT_SCORED)
+    elif mine.empty:
+        sentences.append(NOT_SCORED if table.empty else PRIMARY_NOT_SCORED)
     return sentences
 
 
@@ -223,8 +239,16 @@ def _span(values: pd.Series) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _accuracy(table: pd.DataFrame, number: int) -> dict:
+def _decoder(settings: Mapping) -> str | None:
+    """Return the decoder of the primary method, which the figure of decoding shows too."""
+    return settings["config"]["reconstruct"]["methods"][settings["primary"]["method"]].get("decoder")
+
+
+def _accuracy(table: pd.DataFrame, number: int, decoder: str | None) -> dict:
     units = table[table["metric"] == "unit_correlation"]
+    chosen = decoder if decoder in set(units["decoder"]) else next(iter(units["decoder"]), None)
+    others = [name for name in dict.fromkeys(units["decoder"]) if name != chosen]
+    units = units[units["decoder"] == chosen]
     tests = list(dict.fromkeys(units["test"]))
     means = units.groupby(["roi", "test", "subject"])["value"].mean()
     present = set(means.index.droplevel("subject"))
@@ -236,7 +260,7 @@ def _accuracy(table: pd.DataFrame, number: int) -> dict:
             span = "" if values is None or len(values) < 2 else f" ({decimal(values.min())}–{decimal(values.max())})"
             cells.append("–" if values is None else decimal(values.mean()) + span)
         rows.append((roi, cells))
-    return {"number": number, "tests": tests, "rows": rows}
+    return {"number": number, "tests": tests, "rows": rows, "decoder": chosen, "others": listing(others)}
 
 
 def _recovery(files: Sequence[str], subjects: Sequence[str], roi: str, numbers: itertools.count) -> dict | None:
@@ -271,7 +295,7 @@ def _contents(context: Mapping) -> list[tuple[str, str]]:
         ("distrust", "What to distrust", True),
         ("skipped", "What was left out", context["skipped"]),
         ("test-set", "Use of the test set", True),
-        ("identification", "Identification", True),
+        ("identification", "Identification", context["score_figures"]),
         ("decoding", "Feature decoding", context["accuracy"]),
         ("recovery", "Recovery", True),
         ("norm", "Norm correction", context["norm_figures"]),

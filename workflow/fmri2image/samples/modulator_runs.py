@@ -76,6 +76,7 @@ def fit_modulators(
     simulated: bool,
     cleaning: SampleSettings,
     settings: ModulatorSettings,
+    like: pd.DataFrame | None = None,
 ) -> Samples:
     """Fit the parametric model to all runs of one stimulus set of a subject.
 
@@ -90,6 +91,9 @@ def fit_modulators(
     simulated : bool
     cleaning : SampleSettings
     settings : ModulatorSettings
+    like : DataFrame, optional
+        Voxel table of the subject's samples, where these have an area that no mask tells (`samples.responsive`): only its
+        voxels are kept, with its areas.
 
     Returns
     -------
@@ -114,4 +118,20 @@ def fit_modulators(
         "units": f"{UNITS[read.settings.normalisation]}, rows of modulators: per unit of the modulator",
         "settings": json.dumps({"cleaning": asdict(read.settings), "modulators": asdict(settings)}),
     }
-    return modulator_samples(betas, values, read.common.table(unions, subject), sets[0], attributes)
+    if like is None:
+        return modulator_samples(betas, values, read.common.table(unions, subject), sets[0], attributes)
+    kept, voxels = _voxels_of(like, read.common.voxels, subject)
+    return modulator_samples(betas[:, kept], values, voxels, sets[0], attributes)
+
+
+def _voxels_of(like: pd.DataFrame, voxels: np.ndarray, subject: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the places of a table's voxels among `voxels` (V, 3), and the table in their order."""
+    place = {tuple(voxel): number for number, voxel in enumerate(voxels.tolist())}
+    wanted = [tuple(voxel) for voxel in like[["voxel_i", "voxel_j", "voxel_k"]].to_numpy(dtype=int).tolist()]
+    lost = [voxel for voxel in wanted if voxel not in place]
+    if lost:
+        raise DataError(
+            f"Subject {subject}: {len(lost)} voxels of the samples, such as {lost[0]}, are not in the runs that modulators are "
+            "fitted to; make the samples again."
+        )
+    return np.array([place[voxel] for voxel in wanted], dtype=int), like.reset_index(drop=True)

@@ -2,8 +2,10 @@
 
 The papers choose voxels by retinotopy and localisers (Miyawaki et al. 2008: V1 to V4; Shen et al. 2019: seven areas more).
 Where a dataset does not come with such masks, this choice is ours. It tells whether a voxel responds to pictures, not to which
-area it belongs, and it knows nothing of what the pictures were. Only runs of one stimulus set are looked at, which must be a
-training set: the responses of a tested set may not decide which voxels are tested.
+area it belongs, and it knows nothing of what the pictures were. Only stimuli of one set are looked at, which must be a
+training set: the responses of a tested set may not decide which voxels are tested. Where the events tell the set of every
+stimulus, as in ds001761, whose training and test faces share their runs, other stimuli and those that are left out have a
+regressor of their own beside the response.
 """
 
 import logging
@@ -62,7 +64,7 @@ def add_responsive(
     DataError
         If no run of the stimulus set is left, no voxel is above the threshold, or a run cannot tell stimulation from rest.
     """
-    common, total, left = None, None, []
+    common, total, left, shown_sets = None, None, [], []
     for run in runs:
         data = read_run(run, cleaning)
         common = common or CommonVoxels(data.series, run.series)
@@ -70,15 +72,16 @@ def add_responsive(
         status, _ = judge_motion(data.motion, cleaning.motion_limit)
         if status == DROPPED or not exclude_trials(data, cleaning)["kept"].any():
             continue
+        shown_sets += _sets(data)
         signal = data.series.signal
         usable = np.isfinite(signal).all(axis=0) & (np.ptp(signal, axis=0) > 0) & (signal.mean(axis=0) > 0)
         common.seen &= (columns >= 0) & usable[columns]
-        if run.stimulus_set == settings.stimulus_set:
+        if _chosen(data, settings, cleaning).any():
             contrast, share = stimulation_contrast(data, np.where(usable, signal, 1.0)[:, columns], settings, cleaning)
             total = contrast if total is None else total + contrast
             left.append(share)
     if total is None:
-        there = shorten(list(dict.fromkeys(run.stimulus_set for run in runs)))
+        there = shorten(list(dict.fromkeys(shown_sets)))
         raise DataError(
             f"samples.responsive: no run of the stimulus set '{settings.stimulus_set}' is left to look for responsive voxels "
             f"in; the runs show {there}."
@@ -134,8 +137,9 @@ def stimulation_contrast(
 ) -> tuple[Contrast, float]:
     """Compare stimulation with rest in a run, in per cent of each voxel's mean.
 
-    All stimuli of the run, repetitions, cues and imagery share one regressor, with SPM's haemodynamic response. Beside it
-    stand cosines of ``settings.high_pass`` seconds and longer and what `cleaning` regresses out. The noise is autoregressive
+    All stimuli of the set, repetitions, cues and imagery share one regressor, with SPM's haemodynamic response. Beside it
+    stand one of all other stimuli of the run, cosines of ``settings.high_pass`` seconds and longer and what `cleaning`
+    regresses out. The noise is autoregressive
     of order 1 (nilearn).
 
     Parameters
@@ -160,10 +164,14 @@ def stimulation_contrast(
     """
     run = data.run
     moments = data.times + cleaning.volume_moment * data.series.repetition_time
-    shown = stimulated(data.events)
-    response = task_response(shown["onset"].to_numpy(), shown["duration"].to_numpy(), moments)[:, None]
+    shown, chosen = stimulated(data.events), _chosen(data, settings, cleaning)
+    onsets, durations = shown["onset"].to_numpy(), shown["duration"].to_numpy()
+    response = task_response(onsets[chosen], durations[chosen], moments)[:, None]
     confounds = design_regressors(choose_confounds(data.confounds, cleaning, run.confounds), cleaning)
-    beside = orthonormal(np.hstack([drifts(moments, settings.high_pass), confounds.to_numpy(dtype=float)]))
+    columns = [drifts(moments, settings.high_pass), confounds.to_numpy(dtype=float)]
+    if not chosen.all():
+        columns.append(task_response(onsets[~chosen], durations[~chosen], moments)[:, None])
+    beside = orthonormal(np.hstack(columns))
     left = np.square(residual(response, beside)).sum() / np.square(response - response.mean()).sum()
     if not left > NOTHING_LEFT or beside.shape[1] + 1 >= len(signal):
         raise DataError(
@@ -173,3 +181,17 @@ def stimulation_contrast(
     percent = 100 * signal / signal.mean(axis=0, dtype=float)
     labels, fits = run_glm(percent, np.hstack([response, beside]), AUTOREGRESSIVE, bins=BINS)
     return compute_contrast(labels, fits, np.eye(1, 1 + beside.shape[1])[0]), float(left)
+
+
+def _sets(data: RunData) -> list[str]:
+    """Return the stimulus set of every stimulus of a run: that of the run, unless the events tell it."""
+    shown = stimulated(data.events)
+    if "stimulus_set" not in shown.columns:
+        return [data.run.stimulus_set] * len(shown)
+    return shown["stimulus_set"].where(shown["stimulus_set"].notna(), data.run.stimulus_set).tolist()
+
+
+def _chosen(data: RunData, settings: ResponsiveSettings, cleaning: SampleSettings) -> np.ndarray:
+    """Return which stimuli of a run, bool, choose voxels: those of the set that are not left out by name."""
+    left_out = stimulated(data.events)["stimulus_name"].isin(list(cleaning.leave_out)).to_numpy()
+    return np.array([name == settings.stimulus_set for name in _sets(data)], dtype=bool) & ~left_out

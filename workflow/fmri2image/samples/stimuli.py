@@ -10,7 +10,7 @@ from fmri2image.core.arrays import open_h5, shorten
 from fmri2image.core.errors import DataError
 from fmri2image.samples.events import IMAGERY, REPETITION, STIMULUS, read_events
 
-WANTED_COLUMNS = ["stimulus", "stimulus_set", "file", "pattern"]
+WANTED_COLUMNS = ["stimulus", "stimulus_set", "file", "pattern", "imagined"]
 
 
 def stimuli_of_events(
@@ -29,7 +29,7 @@ def stimuli_of_events(
     -------
     wanted : DataFrame
         `WANTED_COLUMNS`, each combination once: ``file`` is ``stim_file``, ``pattern`` is ``stimulus_pattern``, None
-        where the events have none.
+        where the events have none; ``imagined``, whether it was imagined and not shown.
     """
     parts = []
     for path, stimulus_set in events.items():
@@ -40,6 +40,7 @@ def stimuli_of_events(
         for column, source in (("file", "stim_file"), ("pattern", "stimulus_pattern")):
             seen = shown["event"] != IMAGERY  # ds001761 shows the fixation spot then
             part[column] = shown[source].where(seen & (shown[source] != "n/a"), None) if source in shown else None
+        part["imagined"] = shown["event"] == IMAGERY
         parts.append(part)
     return _once(parts)
 
@@ -50,7 +51,7 @@ def stimuli_of_samples(paths: Sequence[str | Path]) -> pd.DataFrame:
     Returns
     -------
     wanted : DataFrame
-        `WANTED_COLUMNS`; ``file`` and ``pattern`` are None.
+        `WANTED_COLUMNS`; ``file``, ``pattern`` and ``imagined`` are None.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def stimuli_of_samples(paths: Sequence[str | Path]) -> pd.DataFrame:
                 here = np.flatnonzero(file["metadata/value"][keys.index(name)] == 1)
                 labels = {int(float(number)): _text(label[()]) for number, label in file[f"vmap/{name}"].items()}
                 columns[name] = [labels[int(number)] for number in file["dataset"][:, here[0]]]
-        parts.append(pd.DataFrame(columns, dtype=object).assign(file=None, pattern=None))
+        parts.append(pd.DataFrame(columns, dtype=object).assign(file=None, pattern=None, imagined=None))
     return _once(parts)
 
 

@@ -43,7 +43,7 @@ def study_or_exit(config: Mapping[str, Any], arguments: Sequence[str] = ()) -> S
 
 def check_profile(arguments: Sequence[str]) -> None:
     """Raise ConfigError if ``--workflow-profile`` names no profile: Snakemake would go on without any."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for argument, following in zip(arguments, [*arguments, ""][1:], strict=True):
         option, _, value = argument.partition("=")
         name = value or following
         if option == "--workflow-profile" and name != "none":

@@ -115,7 +115,12 @@ class DataQuestions(ImportQuestions):
             "confounds": files(f"{CONFOUNDS}.tsv"),
             "events": [f"{self.bids_root}/{run.events}" for run in runs],
             "values": self.config["samples"]["modulators"]["values"],
+            # The samples know which voxels are responsive, and none but these may have betas.
+            **({"samples": path} if (path := self._responsive_samples(wildcards.subject)) else {}),
         }
+
+    def _responsive_samples(self, subject: str) -> str:
+        return f"{self.root}/samples/sub-{subject}.h5" if self.config["samples"].get("responsive") else ""
 
     def modulator_settings(self, wildcards: Any) -> dict:
         """Return what fitting modulators needs to know."""

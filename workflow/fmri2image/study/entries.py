@@ -5,12 +5,15 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from pathlib import Path
 
 from fmri2image.acquire.registry import PAGE, RESTRICTED, registry_entry
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import ConfigError, DataError
 
 WEIGHTS = ("caffe-weights", "caffe-archive", "torch-weights", "torch-archive")
+SAMPLES = ("samples",)
+TABLES = ("stimulus-table",)
 SUBJECT = re.compile(r"(?:^|-)sub-([A-Za-z0-9]+)(?:-|$)")
 
 
@@ -61,6 +64,7 @@ class EntryPattern:
         """
         names = self.names()
         if self.own:
+            self._check_own()
             return
         self._check_told_apart()
         for name in names:
@@ -77,10 +81,14 @@ class EntryPattern:
 
     def _used(self) -> list[str]:
         try:
-            used = [name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None]
+            parts = [part for part in string.Formatter().parse(self.text) if part[1] is not None]
         except ValueError as error:
-            raise ConfigError(f"config: {self.where}: '{self.text}' cannot be read ({error}).") from error
-        wrong = [name for name in used if name not in self.places]
+            raise ConfigError(
+                f"config: {self.where}: '{self.text}' cannot be read ({error}); places to fill in look like {{subject}}."
+            ) from error
+        used = [name for _, name, _, _ in parts]
+        wrong = [name + f"!{how}" * bool(how) + f":{kind}" * bool(kind) for _, name, kind, how in parts
+                 if kind or how or name not in self.places]  # fmt: skip
         if wrong:
             known = " and ".join(f"{{{place}}}" for place in self.places)
             raise ConfigError(
@@ -88,6 +96,26 @@ class EntryPattern:
                 + (f"there {'are' if len(self.places) > 1 else 'is'} {known}." if known else "write the name in full.")
             )
         return list(dict.fromkeys(used))
+
+    def _check_own(self) -> None:
+        """Check that a path of the user's own can stand here."""
+        if self.kinds == WEIGHTS:
+            raise ConfigError(
+                f"config: {self.where}: '{self.text}' is a path, and weights are converted from an entry of "
+                "resources/registry.tsv; give the name of one, or take source 'shipped' for a safetensors file of yours."
+            )
+        if self.kinds == SAMPLES and not self.text.endswith(".h5"):
+            raise ConfigError(f"config: {self.where}: '{self.text}' does not end in .h5; give samples in BData layout.")
+        subjects = list(self.places.get("subject", ()))
+        if self.kinds == SAMPLES and len(subjects) > 1 and "subject" not in self._used():
+            raise ConfigError(
+                f"config: {self.where}: '{self.text}' is one file, and the study has the subjects {shorten(subjects)}; write "
+                "{subject} where the name tells the subject."
+            )
+
+    def missing_file(self) -> str:
+        """Return the first path of the user's own that names no file; empty for none."""
+        return next((name for name in self.names() if not Path(name).is_file()), "") if self.own else ""
 
     def _check_told_apart(self) -> None:
         """Check that no name of one subject or layer stands for several."""

@@ -11,7 +11,7 @@ from fmri2image.acquire.openneuro import OPENNEURO
 from fmri2image.acquire.registry import Entry, registry_entry
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
-from fmri2image.study.entries import WEIGHTS, EntryPattern
+from fmri2image.study.entries import SAMPLES, TABLES, WEIGHTS, EntryPattern
 from fmri2image.study.paths import Paths
 
 FILES = "resources/downloaded/files"
@@ -149,12 +149,14 @@ class FetchQuestions(Paths):
         for name, one in self.config["acquire"].get("stimuli", {}).items():
             if one["from"] == "registry":
                 yield EntryPattern(f"acquire.stimuli.{name}.entry", one["entry"], ("stimuli",))
+            if "names" in one:
+                yield EntryPattern(f"acquire.stimuli.{name}.names", one["names"], TABLES)
         chapter = self.config["samples"].get("published") or {}
         for name, text in chapter.get("entries", {}).items():
             where = f"samples.published.entries.{name}"
-            yield EntryPattern(where, text, ("samples",), {"subject": self.subjects})
+            yield EntryPattern(where, text, SAMPLES, {"subject": self.subjects})
         for name, text in chapter.get("labels", {}).items():
-            yield EntryPattern(f"samples.published.labels.{name}", text)
+            yield EntryPattern(f"samples.published.labels.{name}", text, TABLES)
 
     def _network_patterns(self) -> Iterator[EntryPattern]:
         for network, entry in self.networks.items():

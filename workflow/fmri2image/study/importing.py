@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fmri2image.acquire.registry import registry_entry
+from fmri2image.features.networks import SAME_WEIGHTS
 from fmri2image.study.decoding import DecodingQuestions
 from fmri2image.study.fetching import SIZES_OF_FEATURES, FetchQuestions
 
@@ -118,6 +119,16 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
         """Return the decoders whose decoded features are taken from somebody's files."""
         return [name for name, entry in self.decoders.items() if entry["decoder"] == "published"]
 
+    def published_layers(self) -> list[str]:
+        """Return the files of published decoded features: every layer, area and subject that some analysis uses."""
+        return [
+            file
+            for decoder, roi in self.decoded
+            if decoder in self.published_decoders()
+            for subject in self.subjects
+            for file in self.decoded_files(decoder, f"sub-{subject}_roi-{roi}")
+        ]
+
     def published_decoded(self, decoder: str) -> Any:
         """Return the inputs of published decoded features, as a function of wildcards."""
         return lambda wildcards: self._published_decoded(decoder, wildcards.subject, wildcards.layer)
@@ -189,4 +200,6 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
         network = next(entry for entry in self.networks.values() if entry.get("entry") == wildcards.entry)
         entry = registry_entry(wildcards.entry)
         about = {key: getattr(entry, key) for key in ("name", "member", "licence", "version", "source")}
-        return {"name": network["network"], "source": {**about, "urls": list(entry.urls)}}
+        # The same for all networks that run these weights, so that studies which share them do not convert them in turn.
+        name = SAME_WEIGHTS.get(network["network"], network["network"])
+        return {"name": name, "source": {**about, "urls": list(entry.urls)}}

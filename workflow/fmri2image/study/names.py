@@ -8,6 +8,9 @@ from fmri2image.study.check import known_name
 from fmri2image.study.raw import BRAIN, MANIFESTED, RAW
 from fmri2image.study.sources import SourceChecks
 
+# Those of samples.names, which is too heavy to import here; a test holds them equal.
+IMAGERY_ORDERS = ("ds001506",)
+
 
 class NameChecks(SourceChecks):
     """The part of a study that checks its own names."""
@@ -20,6 +23,7 @@ class NameChecks(SourceChecks):
         ConfigError
         """
         self._check_chapters()
+        self.check_sessions()
         self._check_tests()
         self._check_methods()
         self._check_analyses()
@@ -30,6 +34,7 @@ class NameChecks(SourceChecks):
         if self.raw_runs:
             self.check_runs()
             self._check_areas()
+        self._check_primary()
 
     def _check_chapters(self) -> None:
         """Check that the chapters which the source of the data and the engine need are there."""
@@ -40,6 +45,11 @@ class NameChecks(SourceChecks):
             raise ConfigError(f"config: acquire: source '{self.source}' needs the key '{self.source}'.")
         if self.source in RAW and "preprocess" not in self.config:
             raise ConfigError("config: preprocess: raw data need this chapter.")
+        order = self.config["samples"].get("imagery_stimuli")
+        if isinstance(order, str):
+            known_name(
+                order, IMAGERY_ORDERS, "samples.imagery_stimuli", "the orders that are known; give a list of names"
+            )
         if self.simulated and "natural" in self.stimulus_sets and "natural_images" not in chapter["images"]:
             raise ConfigError("config: stimulus_sets: 'natural' needs the key acquire.images.natural_images.")
         if self.engine == "derivatives":
@@ -85,6 +95,8 @@ class NameChecks(SourceChecks):
                     raise ConfigError(
                         f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
                     )
+
+    def _check_primary(self) -> None:
         primary = self.config["report"]["primary"]
         method, roi = primary["method"], primary["roi"]
         known_name(method, self.methods, "report.primary.method", "reconstruct.methods")
@@ -109,14 +121,14 @@ class NameChecks(SourceChecks):
         chapter = self.config["samples"]
         areas = list(self.masks) or [BRAIN]
         responsive = chapter.get("responsive")
-        if responsive:
-            self._check_responsive(responsive, areas)
         for union, parts in chapter["unions"].items():
             if union in areas:
                 raise ConfigError(f"config: samples.unions.{union}: an area has this name already; choose another.")
             for part in parts:
                 known_name(part, areas, f"samples.unions.{union}", "samples.masks and earlier unions")
             areas.append(union)
+        if responsive:
+            self._check_responsive(responsive, areas)
         if responsive and responsive["name"] in areas:
             raise ConfigError("config: samples.responsive.name: an area has this name already; choose another.")
         areas += [responsive["name"]] if responsive else []
@@ -131,7 +143,7 @@ class NameChecks(SourceChecks):
     def _check_responsive(self, responsive: Mapping, areas: Sequence[str]) -> None:
         where, chosen = "samples.responsive", responsive["stimulus_set"]
         known_name(chosen, self.stimulus_sets, f"{where}.stimulus_set", "stimulus_sets")
-        known_name(responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks, nor 'brain' without masks")
+        known_name(responsive.get("from", BRAIN), areas, f"{where}.from", "samples.masks and samples.unions")
         tested = [name for name, test in self.tests.items() if test["stimuli"] == chosen]
         if tested:
             raise ConfigError(

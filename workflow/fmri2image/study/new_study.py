@@ -224,7 +224,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not chosen.bids or not chosen.name:
         parser.error("give the folder and a name: make new-study BIDS=/data/my-study NAME=my-study")
-    logging.getLogger("fmri2image").setLevel(logging.ERROR)  # warnings are part of the summary
+    logger = logging.getLogger("fmri2image")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # warnings are part of the summary
     request = Request(
         Path(chosen.bids).expanduser().absolute(), chosen.name, chosen.masks or None, chosen.stimuli, chosen.sets, chosen.config,
         chosen.force,
@@ -234,6 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Fmri2imageError as error:
         print(f"new-study: {error}", file=sys.stderr)
         return 1
+    finally:
+        logger.setLevel(level)
     print("\n".join(lines))
     return 1 if findings.must_fix else 0
 

@@ -127,7 +127,7 @@ def _or_of_others(
     if one.chapter:
         findings.fix(
             f"{len(one.missing)} of {len(wanted)} stimuli of the set {name} have no picture ({listed}; all in missing.tsv); add "
-            f"them, or write allow_missing: true in acquire: stimuli: {name}."
+            "them, or leave these stimuli out with samples: leave_out."
         )
     else:
         findings.fix(

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from fmri2image.acquire.registry import entries
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import ConfigError
+from fmri2image.features.networks import SAME_WEIGHTS
 from fmri2image.study.check import known_name
-from fmri2image.study.importing import ImportQuestions
+from fmri2image.study.entries import WEIGHTS
+from fmri2image.study.places import PlaceChecks
 from fmri2image.study.raw import FROM_FILES, MANIFESTED, RAW
 
 # Chapters of `acquire` and `samples` that only some sources have a use for.
@@ -15,6 +19,9 @@ USED_BY = {
     ("acquire", "stimuli"): FROM_FILES,
     ("acquire", "run_sets"): MANIFESTED,
     ("acquire", "sessions"): MANIFESTED,
+    ("acquire", "data"): ("miyawaki2008", "vim1", "brains"),
+    ("acquire", "split"): ("vim1",),
+    ("acquire", "show"): ("vim1", "brains"),
     ("samples", "published"): ("published",),
     ("samples", "masks"): RAW,
     ("samples", "responsive"): RAW,
@@ -26,6 +33,24 @@ WHOLE = {
     "vim1": (("01", "02"), ("train", "test")),
     "brains": (("01", "02", "03"), ("train", "test")),
 }
+# Keys of a stimulus set that only some sources of pictures have a use for; names only where no response tells them.
+USED_FROM = {
+    "folder": ("folder",),
+    "entry": ("registry",),
+    "sets": ("sets",),
+    "crop": ("events",),
+    "fit": ("folder", "registry", "bids"),
+    "names": ("folder", "registry", "sets"),
+}
+# Convolutions per block of the networks, whose own table is too heavy to import here; a test holds them equal.
+DEPTHS = {
+    "vgg19": (2, 2, 4, 4, 4),
+    "vgg19-leaky": (2, 2, 4, 4, 4),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg-face": (2, 2, 3, 3, 3),
+    "vgg-small": (2, 2, 2, 2, 2),
+}
+PATCHES = 10  # along a side of the figures of miyawaki2008
 NEEDED = {"shipped": "weights", "registry": "entry", "train": "training"}
 
 
@@ -43,6 +68,14 @@ def check_pictures(config: Mapping[str, Any]) -> None:
         for key, needed in (("registry", "entry"), ("sets", "sets")):
             if entry["from"] == key and needed not in entry:
                 raise ConfigError(f"config: {where}: from '{key}' needs the key '{needed}'.")
+        for key, sources in USED_FROM.items():
+            if entry.get(key) is not None and entry["from"] not in sources:
+                raise ConfigError(
+                    f"config: {where}.{key}: from '{entry['from']}' has no use for it; take it out (it is for "
+                    f"{', '.join(sources)})."
+                )
+        if "names" in entry and config["acquire"]["source"] != "published":
+            raise ConfigError(f"config: {where}.names: the data tell the stimuli of this set; take it out.")
         if entry["from"] in ("events", "bids") and config["acquire"]["source"] not in RAW:
             raise ConfigError(f"config: {where}: from '{entry['from']}' needs raw data; there are none here.")
         for other in entry.get("sets", []):
@@ -53,32 +86,8 @@ def check_pictures(config: Mapping[str, Any]) -> None:
                 )
 
 
-class SourceChecks(ImportQuestions):
+class SourceChecks(PlaceChecks):
     """The part of a study that checks its sources."""
-
-    def check_folders(self) -> None:
-        """Check that folders of the user's own are there.
-
-        Raises
-        ------
-        ConfigError
-        """
-        super().check_folders()
-        for name, entry in self.config["acquire"].get("stimuli", {}).items():
-            if entry["from"] == "folder" and entry.get("folder"):
-                _check_folder(entry["folder"], f"acquire.stimuli.{name}.folder", "null means that you have no pictures")
-        mirror = self.config["acquire"].get("mirror")
-        if mirror and not mirror.startswith(("http://", "https://")):
-            advice = "null asks the internet alone"
-            if "://" in mirror and not mirror.startswith("file://"):
-                raise ConfigError(
-                    f"config: acquire.mirror: {mirror} is no folder, file:// or http:// address; {advice}."
-                )
-            _check_folder(mirror.removeprefix("file://"), "acquire.mirror", advice)
-        folder = self.config["preprocess"]["derivatives"]["folder"] if self.engine == "derivatives" else ""
-        downloaded = bool(self.collection) and folder.startswith(f"{self.bids_root}/")
-        if folder and not downloaded:
-            _check_folder(folder, "preprocess.derivatives.folder", "name where the preprocessed runs are")
 
     def check_sources(self) -> None:
         """Check where pictures, samples, features and weights come from.
@@ -99,21 +108,39 @@ class SourceChecks(ImportQuestions):
                 known_name(subject, subjects, "subjects", f"the subjects of {self.source}")
             for name in self.stimulus_sets:
                 known_name(name, sets, "stimulus_sets", f"the stimulus sets of {self.source}")
+        size = self.config["acquire"].get("image_size", PATCHES)
+        if self.source == "miyawaki2008" and size % PATCHES:
+            raise ConfigError(f"config: acquire.image_size: {size} is no multiple of {PATCHES}; take 60.")
         self._check_collection()
         for name, entry in self.networks.items():
-            needed = NEEDED[entry["source"]]
-            if needed not in entry:
-                raise ConfigError(
-                    f"config: features.networks.{name}: source '{entry['source']}' needs the key '{needed}'."
-                )
-            for stimulus_set in entry.get("published", {}):
-                known_name(stimulus_set, self.stimulus_sets, f"features.networks.{name}.published", "stimulus_sets")
+            self._check_network(f"features.networks.{name}", entry)
         self._check_published_samples()
         for name in self.decoders:
             self._check_decoder(name)
         self._check_decoded_analyses()
         for pattern in self.entry_patterns():
             pattern.check()
+
+    def _check_network(self, where: str, entry: Mapping) -> None:
+        """Check that a network has what its source needs, the layers that are asked of it, and weights of its own."""
+        needed, network = NEEDED[entry["source"]], entry["network"]
+        if needed not in entry:
+            raise ConfigError(f"config: {where}: source '{entry['source']}' needs the key '{needed}'.")
+        convolutions = [
+            f"conv{block}_{n}" for block, depth in enumerate(DEPTHS[network], 1) for n in range(1, depth + 1)
+        ]
+        for layer in entry["layers"]:
+            known_name(layer, [*convolutions, "fc6", "fc7", "fc8"], f"{where}.layers", f"the layers of {network}")
+        for stimulus_set in entry.get("published", {}):
+            known_name(stimulus_set, self.stimulus_sets, f"{where}.published", "stimulus_sets")
+        owner = SAME_WEIGHTS.get(network, network)
+        weights = entry["entry"] if entry["source"] == "registry" else ""
+        known = {one.name for one in entries() if one.kind in WEIGHTS}
+        if weights in known and _bare(owner) not in _bare(weights):
+            fitting = shorten([name for name in sorted(known) if _bare(owner) in _bare(name)])
+            raise ConfigError(
+                f"config: {where}.entry: '{weights}' is not of {owner} by its name; take {fitting or 'another network'}."
+            )
 
     def _check_collection(self) -> None:
         """Check that a public dataset has its own manifest, and the pictures that are taken from it."""
@@ -145,6 +172,7 @@ class SourceChecks(ImportQuestions):
                     "config: acquire: source 'published' needs samples: published, or a decoder 'published' for every "
                     f"analysis{method}."
                 )
+            self._check_names()
             return
         for name in chapter["entries"]:
             known_name(name, self.stimulus_sets, "samples.published.entries", "stimulus_sets")
@@ -154,6 +182,17 @@ class SourceChecks(ImportQuestions):
             for test in row["tests"]:
                 for name in sorted(self.sets_of_test(test)):
                     known_name(name, chapter["entries"], f"tests.{test}", "samples.published.entries")
+
+    def _check_names(self) -> None:
+        """Check that something names the stimuli of every test where no responses do."""
+        for test in dict.fromkeys(test for row in self.analyses for test in row["tests"]):
+            name = self.tests[test]["stimuli"]
+            chapter = self.picture_source(name)
+            if "names" not in chapter and chapter.get("from") != "registry":
+                raise ConfigError(
+                    f"config: acquire.stimuli.{name}: nothing names the stimuli of test '{test}', because there are no "
+                    "responses; give names, a table of them, or an archive of their pictures (from: registry)."
+                )
 
     def _takes_published(self, method: str) -> bool:
         decoder = self.decoders.get(self.methods.get(method, {}).get("decoder", ""), {})
@@ -201,13 +240,33 @@ class SourceChecks(ImportQuestions):
                     f"{entry['network']}."
                 )
 
+    def check_sessions(self) -> None:
+        """Check that sessions which are chosen exist; raises ConfigError."""
+        there = dict.fromkeys(file.session for file in self.manifest if file.suffix == "bold")
+        for session in self.config["acquire"].get("sessions") or ():
+            known_name(session, there, "acquire.sessions", "the sessions of the manifest")
+
     def check_runs(self) -> None:
-        """Check that a manifest has runs of all that the analyses use.
+        """Check that a manifest has runs of all that the analyses use, and all that comes with runs.
 
         Raises
         ------
         ConfigError
         """
+        for subject in self.subjects:
+            self.area_masks(subject)
+            if self.realigns or self.collection:
+                self.t1w_file(SimpleNamespace(subject=subject))
+            if self.realigns:
+                self.inplane_images(SimpleNamespace(subject=subject))
+        self.bids_files() if self.collection else ()
+        modulated = (self.config["samples"].get("modulators") or {}).get("stimulus_set")
+        shown = {run.stimulus_set for runs in self.raw_runs.values() for run in runs}
+        if modulated and modulated not in shown:
+            raise ConfigError(
+                f"config: samples.modulators.stimulus_set: no run shows '{modulated}' alone; the runs show "
+                f"{shorten(sorted(shown))}."
+            )
         given = self.config["acquire"].get("run_sets")
         if not given:
             return
@@ -220,6 +279,5 @@ class SourceChecks(ImportQuestions):
                 )
 
 
-def _check_folder(folder: str, where: str, advice: str) -> None:
-    if not Path(folder).is_dir():
-        raise ConfigError(f"config: {where}: there is no folder {folder}; {advice}.")
+def _bare(name: str) -> str:
+    return name.replace("-", "").lower()

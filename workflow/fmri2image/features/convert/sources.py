@@ -102,7 +102,7 @@ def _unpack(path: Path, member: str, output: Path) -> str:
             with replacing(output) as partial, partial.open("wb") as file:
                 shutil.copyfileobj(stream, file, 2**20)
         return name
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path} cannot be read as an archive ({error}); fetch it again.") from error
 
 
