@@ -1,37 +1,68 @@
-# One rule per decoder, because the layers of its network are the outputs.
-for decoder in study.fitted_decoders():
+# One rule per decoder and group of layers, because the layers are the outputs.
+for name, decoder, layers in study.decode_jobs():
 
     rule:
         name:
-            f"decode_features_{decoder}".replace("-", "_")
+            name
         input:
             samples="results/{dataset}/samples/sub-{subject}.h5",
-            features=study.training_features(decoder),
+            features=study.decode_inputs(decoder, layers),
         output:
-            layers=expand(
-                "results/{{dataset}}/decode/{decoder}/{network}/sub-{{subject}}_roi-{{roi}}/{layer}.h5",
-                decoder=decoder,
-                network=study.decoders[decoder]["network"],
-                layer=study.layers(study.decoders[decoder]["network"]),
-            ),
+            layers=study.decode_outputs(decoder, layers),
+            kept=study.kept_outputs(decoder, layers),
         log:
-            f"results/logs/decode_features/{{dataset}}_{decoder}_sub-{{subject}}_roi-{{roi}}.log",
+            f"results/logs/decode_features/{{dataset}}_{name}_sub-{{subject}}_roi-{{roi}}.log",
         benchmark:
-            f"results/benchmarks/decode_features/{{dataset}}_{decoder}_sub-{{subject}}_roi-{{roi}}.tsv"
+            f"results/benchmarks/decode_features/{{dataset}}_{name}_sub-{{subject}}_roi-{{roi}}.tsv"
+        conda:
+            "../../envs/decode.yaml"
+        threads: study.decode_workers()
+        resources:
+            mem_mb=study.decode_memory(),
+            gpu_memory_percent=study.decode_gpu_memory(),
+            runtime=240,
+            gpu=study.gpu(),
+        params:
+            settings=study.decode_settings(decoder, layers),
+            code=code_digest("decode_features", also=[study.decoder_module(decoder)]),
+            env=env_digest("decode"),
+        message:
+            f"sub-{{wildcards.subject}}, {{wildcards.roi}}: features by {decoder}, {layers[0]} to {layers[-1]}"
+        script:
+            "../scripts/decode_features.py"
+
+
+for decoder in study.mapped_decoders():
+
+    rule:
+        name:
+            f"map_voxels_{decoder}".replace("-", "_")
+        input:
+            samples="results/{dataset}/samples/sub-{subject}.h5",
+            decoded=study.mapped_files(decoder),
+            grid=study.map_grid(),
+        output:
+            maps=directory(f"{study.maps(decoder)}/sub-{{subject}}"),
+            table=f"{study.maps(decoder)}/sub-{{subject}}_areas.tsv",
+            sidecar=f"{study.maps(decoder)}/sub-{{subject}}_areas.json",
+        log:
+            f"results/logs/map_voxels/{{dataset}}_{decoder}_sub-{{subject}}.log",
+        benchmark:
+            f"results/benchmarks/map_voxels/{{dataset}}_{decoder}_sub-{{subject}}.tsv"
         conda:
             "../../envs/decode.yaml"
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=2000,
+            runtime=30,
         params:
-            settings=study.decode_settings(decoder),
-            code=code_digest("decode_features"),
+            settings=lambda wildcards, decoder=decoder: study.map_settings(decoder, wildcards.subject),
+            code=code_digest("map_voxels"),
             env=env_digest("decode"),
         message:
-            f"sub-{{wildcards.subject}}, {{wildcards.roi}}: features by {decoder}"
+            f"sub-{{wildcards.subject}}: voxels that {decoder} chose"
         script:
-            "../scripts/decode_features.py"
+            "../scripts/map_voxels.py"
 
 
 # Decoded features that somebody has published, one layer per job.

@@ -4,6 +4,9 @@ rule score_features:
         unpack(study.score_features_inputs),
     output:
         accuracy="results/{dataset}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_accuracy.tsv",
+        stimuli="results/{dataset}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_stimuli.tsv",
+        stimuli_sidecar="results/{dataset}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_stimuli.json",
+        units="results/{dataset}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_units.h5",
     log:
         "results/logs/score_features/{dataset}_{decoder}_sub-{subject}_roi-{roi}.log",
     benchmark:
@@ -69,7 +72,7 @@ rule refit_permuted:
         gpu=study.gpu(),
     params:
         settings=study.refit_settings,
-        code=lambda wildcards: code_digest("refit_permuted", also=study.method_modules(wildcards.method)),
+        code=lambda wildcards: code_digest("refit_permuted", also=study.refit_modules(wildcards.method)),
         env=env_digest("reconstruct"),
     message:
         "{wildcards.method}: refit with permuted pairs, {wildcards.test}"
@@ -186,7 +189,7 @@ if study.scored_against_truth:
             runtime=60,
         params:
             settings=study.recovery_settings(),
-            code=code_digest("score_recovery"),
+            code=code_digest("score_recovery", also=study.recovery_modules()),
             env=env_digest("evaluate"),
         message:
             "sub-{wildcards.subject}: every stage against what was simulated"

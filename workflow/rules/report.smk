@@ -202,6 +202,74 @@ rule plot_decoding_accuracy:
         "../scripts/plot_decoding_accuracy.py"
 
 
+if study.score_figures()["voxel_selection"]:
+
+    rule plot_voxel_selection:
+        input:
+            tables=study.selection_files(),
+        output:
+            figure=report(
+                f"{study.root}/figures/voxel_selection.svg",
+                caption="../report/voxel_selection.rst",
+                category="Scores",
+                labels={"figure": "voxels chosen by layer and area"},
+            ),
+            png=f"{study.root}/figures/voxel_selection.png",
+        log:
+            f"results/logs/plot_voxel_selection/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/plot_voxel_selection/{study.dataset}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            settings=study.selection_settings(),
+            code=code_digest("plot_voxel_selection"),
+            env=env_digest("report"),
+        message:
+            "figure: voxels chosen by layer and area"
+        script:
+            "../scripts/plot_voxel_selection.py"
+
+
+if study.score_figures()["raw_absolute"]:
+
+    rule plot_raw_absolute:
+        input:
+            **study.raw_absolute_inputs(),
+        output:
+            table=f"{study.root}/tables/raw_absolute.tsv",
+            sidecar=f"{study.root}/tables/raw_absolute.json",
+            figure=report(
+                f"{study.root}/figures/raw_absolute.svg",
+                caption="../report/raw_absolute.rst",
+                category="Scores",
+                labels={"figure": "raw and absolute features"},
+            ),
+            png=f"{study.root}/figures/raw_absolute.png",
+        log:
+            f"results/logs/plot_raw_absolute/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/plot_raw_absolute/{study.dataset}.tsv"
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            settings=study.raw_absolute_settings(),
+            code=code_digest("plot_raw_absolute"),
+            env=env_digest("report"),
+        message:
+            "figure: decoding of raw and absolute features"
+        script:
+            "../scripts/plot_raw_absolute.py"
+
+
 if study.norm_variants():
 
     rule plot_norm_correction:
@@ -355,6 +423,8 @@ rule write_summary:
         identification_figure=f"{study.root}/figures/identification.png",
         methods_figure=study.score_figures()["methods"],
         decoding_figure=study.score_figures()["decoding_accuracy"],
+        selection_figure=study.score_figures()["voxel_selection"],
+        raw_absolute_figure=study.score_figures()["raw_absolute"],
         norm_figure=study.score_figures()["norm_correction"],
         quality=[path for subject in study.subjects for path in study.quality_figures(subject, ["motion"])],
         sheets=study.sheets(),

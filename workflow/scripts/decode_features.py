@@ -8,15 +8,34 @@ from fmri2image.core.device import choose_device
 from fmri2image.core.job import job, versions
 from fmri2image.core.samples import read_bdata
 from fmri2image.decode.layers import LayerDecoding
+from fmri2image.decode.memory import Limits
 
 log = logging.getLogger("fmri2image")
 
 
-def main(samples: str, features: list[str], roi: str, outputs: list[str], settings: dict) -> None:
-    """Write decoded features of all tests, one file per layer."""
+def main(
+    samples: str,
+    features: list[str],
+    roi: str,
+    outputs: list[str],
+    settings: dict,
+    code: dict,
+    limits: Limits,
+    workers: int,
+) -> None:
+    """Write decoded features of all tests, one file per layer; kept decoders get their files beside these."""
     data = read_bdata(samples).select(roi=roi)
     log.info("%d trials, %d voxels of %s", *data.data.shape, roi)
-    decoding = LayerDecoding(data, settings["tests"], settings["decoder"], choose_device(settings["device"]))
+    decoding = LayerDecoding(
+        data,
+        settings["tests"],
+        settings["decoder"],
+        choose_device(settings["device"]),
+        limits=limits,
+        workers=workers,
+        code=code,
+    )
+    log.info("chunks of at most %d units", decoding.allowance.units)
     attributes = {
         "roi": roi,
         "simulated": settings["simulated"],
@@ -28,10 +47,23 @@ def main(samples: str, features: list[str], roi: str, outputs: list[str], settin
     decoded = {Path(path).stem: path for path in outputs}
     for layer in settings["layers"]:
         files = {stimulus_set: true[stimulus_set, layer] for stimulus_set in settings["feature_sets"]}
-        decoding.decode(files, decoded[layer], {"layer": layer, **attributes})
+        decoding.decode(files, decoded[layer], {"layer": layer, **attributes}, tidy=False)
         log.info("%s done", layer)
+    decoding.tidy()
 
 
 if __name__ == "__main__":
     with job(snakemake) as j:
-        main(j.input.samples, list(j.input.features), j.wildcards.roi, list(j.output.layers), j.params.settings)
+        outputs = list(j.output.layers)
+        # Memory is among the resources, because it changes no result.
+        limits = Limits(j.resources.mem_mb / 1e3, j.resources.gpu_memory_percent / 100)
+        main(
+            j.input.samples,
+            list(j.input.features),
+            j.wildcards.roi,
+            outputs,
+            j.params.settings,
+            j.params.code,
+            limits,
+            j.threads,
+        )

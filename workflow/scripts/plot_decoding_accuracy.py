@@ -1,8 +1,8 @@
-"""Figure: feature decoding accuracy by layer and area."""
+"""Figure: feature decoding accuracy layer by layer, by subject, area and test."""
 
 from fmri2image.core.job import job
 from fmri2image.core.tables import read_table
-from fmri2image.report.figures import draw_decoding_accuracy
+from fmri2image.report.decoding_figures import draw_decoding_accuracy
 
 if __name__ == "__main__":
     with job(snakemake) as j:

@@ -4,7 +4,8 @@ from fmri2image.core.job import job
 from fmri2image.report.summary import write_summary
 
 INPUTS = ("identification", "scores", "accuracy", "motion", "recovery", "responses", "examples", "identification_figure",
-          "methods_figure", "decoding_figure", "norm_figure", "quality", "sheets", "images", "stimuli", "decoded")  # fmt: skip
+          "methods_figure", "decoding_figure", "selection_figure", "raw_absolute_figure", "norm_figure", "quality", "sheets",
+          "images", "stimuli", "decoded")  # fmt: skip
 
 if __name__ == "__main__":
     with job(snakemake) as j:

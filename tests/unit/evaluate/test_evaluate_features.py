@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from fmri2image.core.arrays import LabelledArray, write_arrays
-from fmri2image.evaluate import layers
 from fmri2image.evaluate.features import FeatureAccuracy
 
 OWN = np.array([2, 0, 1, 3, 0, 3])
@@ -50,30 +48,41 @@ def test_permuted_unit_correlation_is_exact_for_equal_repeats(data):
         assert found == pytest.approx(np.mean(units))
 
 
-def test_layer_scores_do_not_depend_on_blocks(tmp_path, monkeypatch):
-    rng = np.random.default_rng(3)
-    train = LabelledArray(rng.standard_normal((8, 5, 2, 2)), [f"t{i}" for i in range(8)])
-    shown = LabelledArray(rng.standard_normal((4, 5, 2, 2)), list("dbca"))
-    decoded = LabelledArray(shown.take(list("abcd")).values + 0.3 * rng.standard_normal((4, 5, 2, 2)), list("abcd"))
-    for name, array in (("train", train), ("shapes", shown)):
-        write_arrays(tmp_path / f"{name}.h5", {"features": array})
-    write_arrays(tmp_path / "decoded.h5", {"held": decoded}, {"transductive": "True"})
-    true = {name: tmp_path / f"{name}.h5" for name in ("train", "shapes")}
-    settings = {
-        "tests": {"held": {"training": "train", "stimuli": "shapes"}},
-        "permutations": 50,
-        "seed": 1,
-        "simulated": True,
-    }
-    tables = []
-    for block_bytes in (1, 10**8):
-        monkeypatch.setattr(layers, "BLOCK_BYTES", block_bytes)
-        tables.append(layers.score_layer(tmp_path / "decoded.h5", true, {"layer": "conv1_1"}, settings))
-    first, second = (table.set_index("metric") for table in tables)
-    np.testing.assert_allclose(first["value"], second["value"], atol=1e-9)
-    d, t = (array.take(list("abcd")).values.reshape(4, -1) for array in (decoded, shown))
-    units = [np.corrcoef(a, b)[0, 1] for a, b in zip(d.T, t.T, strict=True)]
-    assert first.loc["unit_correlation", "value"] == pytest.approx(np.mean(units))
-    assert first.loc["pattern_identification", "value"] == 1
-    assert first["n_units"].tolist() == [20] * 3
-    assert first["transductive"].tolist() == ["True"] * 3
+def test_every_unit_has_its_correlation_and_damaged_or_constant_ones_have_none(data):
+    decoded, true, mean, sd = (array.copy() for array in data)
+    true[1, 6] = np.nan
+    decoded[2, 8] = np.inf
+    true[:, 11] = 0.1  # whose mean over rows is not 0.1 exactly
+    accuracy = FeatureAccuracy(OWN, 4)
+    found = accuracy.add(decoded, true, mean, sd)
+    left_out = [4, 6, 8, 11]
+    assert np.flatnonzero(np.isnan(found)).tolist() == left_out
+    kept = [u for u in range(30) if u not in left_out]
+    np.testing.assert_allclose(found[kept], [np.corrcoef(decoded[:, u], true[OWN][:, u])[0, 1] for u in kept])
+    assert accuracy.unit_correlation() == pytest.approx(found[kept].mean())
+    # Patterns: units 6 and 8 are damaged, 9 never varied in training; the raw pattern counts all but the damaged ones.
+    assert (accuracy.n_varied, accuracy.n_scaled, accuracy.n_finite) == (26, 27, 28)
+
+
+def test_raw_patterns_and_training_lures_equal_numpy(data):
+    decoded, true, mean, sd = data
+    lures = np.random.default_rng(1).standard_normal((7, 30))
+    lures[:, sd == 0] = np.nan
+    accuracy = FeatureAccuracy(OWN, 4, 7)
+    for part in np.array_split(np.arange(30), 3):
+        accuracy.add(decoded[:, part], true[:, part], mean[part], sd[part], lures[:, part])
+    expected = [[np.corrcoef(a, b)[0, 1] for b in true] for a in decoded]
+    np.testing.assert_allclose(accuracy.raw_pattern_correlation(), expected, atol=1e-9)
+    used = sd > 0
+    scaled = (decoded[:, used] - mean[used]) / sd[used]
+    expected = [[np.corrcoef(a, b)[0, 1] for b in lures[:, used]] for a in scaled]
+    np.testing.assert_allclose(accuracy.lure_correlation(), expected, atol=1e-9)
+
+
+def test_patterns_that_do_not_vary_have_no_correlation(data):
+    decoded, true, mean, sd = (array.copy() for array in data)
+    decoded[3] = 123456.7
+    raw = FeatureAccuracy(OWN, 4)
+    raw.add(decoded, true, mean, sd)
+    assert np.isnan(raw.raw_pattern_correlation()[3]).all()
+    assert np.isfinite(np.delete(raw.raw_pattern_correlation(), 3, axis=0)).all()

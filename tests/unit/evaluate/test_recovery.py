@@ -244,7 +244,7 @@ def test_runs_count_by_their_volumes():
 
 # Predictions ----------------------------------------------------------------------------------------------------------
 
-RIDGE = {"alpha": 0.1, "n_voxels": None, "chunk": 8}
+RIDGE = {"decoder": "ridge", "alpha": 0.1, "n_voxels": None}
 TESTS = {"held-out": {"stimuli": "test", "training": "train"}}
 
 

@@ -18,8 +18,9 @@ from fmri2image.core.errors import DataError, LabelMismatchError
 from fmri2image.core.tables import read_table, write_table
 from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
+from fmri2image.report.decoding_figures import draw_decoding_accuracy
 from fmri2image.report.examples import draw_examples
-from fmri2image.report.figures import draw_decoding_accuracy, draw_identification, draw_methods
+from fmri2image.report.figures import draw_identification, draw_methods
 from fmri2image.report.headline import headline
 from fmri2image.report.norm import draw_norm_correction
 from fmri2image.report.sheets import draw_sheet

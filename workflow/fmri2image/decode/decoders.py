@@ -1,7 +1,8 @@
 """Decoders from voxels to features, found by name through `DECODERS`, and what they share.
 
 Each module has ``fit(training, settings, context) -> Decoder``. A decoder is fitted to units when they arrive, block by
-block, because features of a whole layer do not fit in memory.
+block, because features of a whole layer do not fit in memory. A module whose decoders hold large matrices beside the
+training set says so: ``own_bytes(settings, n_trials, n_voxels, n_stimuli, itemsize) -> int``.
 """
 
 import importlib
@@ -65,16 +66,25 @@ class Decoded:
         Weights on standardised voxels for standardised units, of `chosen` or of every voxel; zero where a voxel was pruned.
     intercept : float32 array of shape (n_units,), optional
         On the scale of standardised units.
+    penalties : float32 array of shape (n_units, n_bands), optional
+        Penalty of squared weights that cross-validation chose, per band of voxels.
     """
 
     values: list[np.ndarray]
     chosen: np.ndarray | None = None
     weights: np.ndarray | None = None
     intercept: np.ndarray | None = None
+    penalties: np.ndarray | None = None
 
 
 class Decoder(Protocol):
-    """Decoders of all units for one training set."""
+    """Decoders of all units for one training set.
+
+    Notes
+    -----
+    A decoder that must see all units of a layer before it can predict the first one is a `TwoPassDecoder`: it has the
+    attribute ``passes = 2``. One without this attribute takes a single pass (``getattr(decoder, "passes", 1)``).
+    """
 
     def predict(
         self, features: np.ndarray, tests: Sequence[np.ndarray], true: Sequence[np.ndarray] | None = None
@@ -89,6 +99,32 @@ class Decoder(Protocol):
             Test responses, in the units of the training responses.
         true : sequence of arrays of shape (n_test, n_units), optional
             True features of the tests; only decoders in `READS_TEST` get them.
+        """
+        ...
+
+
+class TwoPassDecoder(Decoder, Protocol):
+    """Decoder that reads all units of a layer before it predicts them, in two passes over the same blocks.
+
+    For every layer, and again after a kill: `start`, then `observe` for every block of the layer, then `predict` for
+    the blocks that are asked for, in any order. Both passes get the same stimuli and tests in the same order.
+    """
+
+    passes: int  # 2
+
+    def start(self) -> None:
+        """Forget what was observed: a new layer begins."""
+        ...
+
+    def observe(self, features: np.ndarray, true: Sequence[np.ndarray]) -> None:
+        """Take in a block of units.
+
+        Parameters
+        ----------
+        features : array of shape (n_stimuli, n_units)
+            True features of the training stimuli.
+        true : sequence of arrays of shape (n_test, n_units)
+            True features of the tests.
         """
         ...
 

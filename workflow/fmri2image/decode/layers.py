@@ -1,39 +1,29 @@
 """Decoding the layers of a network, streamed over units so that no layer has to fit in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
-import numpy as np
 import torch
 
-from fmri2image.core.arrays import open_h5, row_index
-from fmri2image.core.files import replacing
+from fmri2image.core.job import versions
 from fmri2image.core.samples import Samples
-from fmri2image.core.splits import Fold, folds, test_rows
-from fmri2image.decode.norm import REFERENCES, SIZES, RowSizes, reference_sizes, size_table
-from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
-from fmri2image.features.convert.belongs import check_belongs
+from fmri2image.decode.chosen import voxel_names
+from fmri2image.decode.decoders import READS_TEST
+from fmri2image.decode.feature_rows import Chunk, FeatureRows, plan_chunks
+from fmri2image.decode.kept import kept_path
+from fmri2image.decode.layer_chunks import decode_chunk, observe
+from fmri2image.decode.layer_file import Layer, chunk_name, write_kept, write_layer
+from fmri2image.decode.memory import Allowance, Limits, allow
+from fmri2image.decode.standardise import Scale
+from fmri2image.decode.training_sets import Fitted, fit, gather, group, need
+from fmri2image.decode.unfinished import Unfinished
 
+log = logging.getLogger(__name__)
 
-@dataclass
-class _Target:
-    """Where the rows of one fold of one test go."""
-
-    test: str
-    rows: slice
-    responses: np.ndarray
-
-
-@dataclass
-class _Training:
-    """One training set with its decoder and everything that is predicted with it."""
-
-    name: str
-    stimuli: list[str]
-    decoder: RidgeDecoder
-    targets: list[_Target]
+REPORT_SECONDS = 30
 
 
 class LayerDecoding:
@@ -46,185 +36,200 @@ class LayerDecoding:
     tests : mapping from test name to its settings
         See `fmri2image.core.splits.folds`; ``rows`` is "stimulus" or "trial".
     settings : mapping
-        ``alpha``, ``n_voxels``, ``chunk`` and ``norm_reference``: the stimulus set whose true features say how large
-        features are, or ``training``.
+        A decoder's entry of the configuration: ``decoder`` and what that takes, ``norm_reference`` (the stimulus set whose
+        true features say how large features are, or ``training``), ``transform`` ("raw", or "absolute" for absolute values
+        of true features before everything), ``keep`` (whether decoders are kept beside the decoded features).
     device : torch.device
+    limits : Limits, optional
+    workers : int
+    code : mapping, optional
+        What `core.digest.code_digest` says of the code that is used; chunks of an interrupted run by other code are not
+        continued.
+
+    Attributes
+    ----------
+    trainings : list of training_sets.TrainingSet
+    allowance : memory.Allowance
+        Units of a chunk, and bytes for the decoder's own work.
+
+    Raises
+    ------
+    ConfigError
+        If the limit of memory is too small for what does not depend on the layer; the sentence says how much is needed.
 
     Notes
     -----
-    Held-out tests that share their training trials share one decoder.
+    Held-out tests that share their training trials share one decoder. Training sets that do not fit in memory together are
+    used one group after the other, and features are then read once per group.
     """
 
-    def __init__(self, samples: Samples, tests: Mapping[str, Mapping], settings: Mapping, device: torch.device) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        tests: Mapping[str, Mapping],
+        settings: Mapping,
+        device: torch.device,
+        *,
+        limits: Limits | None = None,
+        workers: int = 1,
+        code: Mapping | None = None,
+    ) -> None:
+        limits = limits or Limits()
+        self._samples, self._settings, self._device, self._workers = samples, dict(settings), device, workers
+        self._tests = {test: dict(entry) for test, entry in tests.items()}
+        self._code = dict(code or {})
+        self._reads_test = settings["decoder"] in READS_TEST
         self.reference: str = settings["norm_reference"]
-        self.rows: dict[str, list[str]] = {}
-        self.trainings: list[_Training] = []
-        ridge = RidgeSettings(settings["alpha"], settings["n_voxels"], settings["chunk"])
-        by_mask: dict[bytes, _Training] = {}
-        for test, test_settings in tests.items():
-            self.rows[test] = []
-            for fold in folds(samples.trials, test_settings):
-                training = by_mask.get(fold.train.tobytes())
-                if training is None:
-                    training = _Training(f"{test} {fold.name}", *_fit(samples, fold, ridge, device), [])
-                    by_mask[fold.train.tobytes()] = training
-                    self.trainings.append(training)
-                responses, names = test_rows(samples.select(trials=fold.test), test_settings["rows"])
-                start = len(self.rows[test])
-                self.rows[test] += names
-                training.targets.append(_Target(test, slice(start, start + len(names)), responses))
+        self.trainings, self.rows = gather(samples, tests, ceilings=not self._reads_test)
+        on_gpu = device.type == "cuda"
+        self._groups = group(self.trainings, samples, settings, workers, limits.memory_gb * 1e9, on_gpu)
+        found = [allow(need(sets, samples, settings, workers, device), limits, device) for sets in self._groups]
+        self.allowance = Allowance(min(one.units for one in found), min(one.block for one in found))
+        self._untidy: list[Unfinished] = []
+        self._held: tuple[int, list[Fitted]] | None = None
+        self._scales: dict[int, list[Scale]] = {}
+        self._voxels = voxel_names(samples.voxels)
+        self._content = _digest(samples)
 
-    def decode(self, features: Mapping[str, str | Path], output: str | Path, attributes: Mapping) -> None:
+    def decode(
+        self, features: Mapping[str, str | Path], output: str | Path, attributes: Mapping, *, tidy: bool = True
+    ) -> None:
         """Decode one layer for all tests and write it, uncorrected, with what every norm correction needs.
+
+        A run that was killed is continued where it was; see `unfinished`.
 
         Parameters
         ----------
         features : mapping from stimulus set to feature file of this layer
             Files that together hold the true features (array ``features``) of all training stimuli and of the stimulus
-            set that is the reference of the norm correction.
+            set that is the reference of the norm correction, and of the test stimuli for decoders that read these.
         output : path
-            HDF5 file; per test an array (n_rows, ...) named as the test, and beside it ``<test>_sizes`` (n_rows, 5) and
-            ``<test>_reference`` (n_rows, 2), columns as `norm.SIZES` and `norm.REFERENCES`, and ``<test>_training``
-            (n_rows,), the row of ``training_mean`` (n_trainings, ...) that holds the training means of its units.
+            HDF5 file; per test an array (n_rows, ...) named as the test, and beside it
+
+            - ``<test>_sizes`` (n_rows, 5) and ``<test>_reference`` (n_rows, 2), columns as `norm.SIZES` and
+              `norm.REFERENCES`,
+            - ``<test>_training`` (n_rows,), the row of ``training_mean`` (n_trainings, ...) that holds the training means
+              of its units,
+            - for held-out tests with rows of stimuli shown twice or more, ``<test>_unit_reliability`` (...) and
+              ``<test>_pattern_reliability`` (n_rows,), the correlations of features decoded from odd and from even trials.
+
+            ``voxels_chosen``, ``voxels_kept`` and ``voxels_weight_sum`` (n_trainings, n_voxels) count units that chose a
+            voxel and those that kept it, and add their absolute weights; ``voxels`` names the columns. Units that are
+            constant or damaged (not finite) are left out; attributes tell their numbers, and those of such voxels.
         attributes : mapping
             Attributes of the file.
+        tidy : bool
+            Whether to remove the chunks. A job with several layers keeps them until `tidy` is called at its end: when it
+            is killed, Snakemake deletes the finished layers, too, and they are put together again from their chunks.
         """
-        with _FeatureRows(features) as source, replacing(output) as partial, h5py.File(partial, "w") as file:
-            for key, value in {**source.attributes, **attributes}.items():
-                file.attrs[key] = value
-            self._allocate(file, source.shape)
-            sizes = _Sizes(self.trainings, None if self.reference == "training" else source.names(self.reference))
-            for block in source.blocks():
-                sizes.add_independent(source, block)
-                for i, training in enumerate(self.trainings):
-                    true = source.read(training.stimuli, block)
-                    mean = true.mean(axis=0, dtype=np.float64).astype(np.float32)
-                    file["training_mean"][i, block] = mean
-                    sizes.add_training(i, true)
-                    decoded = training.decoder.predict(
-                        true.reshape(len(true), -1), [target.responses for target in training.targets]
-                    )
-                    for j, (target, values) in enumerate(zip(training.targets, decoded, strict=True)):
-                        values = values.reshape(len(values), *true.shape[1:])
-                        file[target.test][target.rows, block] = values
-                        sizes.add_decoded(i, j, values, mean)
-            for i, training in enumerate(self.trainings):
-                for j, target in enumerate(training.targets):
-                    decoded, reference = sizes.columns(i, j)
-                    file[f"{target.test}_sizes"][target.rows] = decoded
-                    file[f"{target.test}_reference"][target.rows] = reference
+        transform = self._settings.get("transform", "raw")
+        with FeatureRows(features, transform) as source:
+            self._check(source)
+            attributes = {**source.attributes, **attributes, "transform": transform}
+            if self._reads_test:
+                attributes["transductive"] = "True"
+            fingerprint = self._fingerprint(source, attributes)
+            with Unfinished(output, fingerprint, self.allowance.units) as unfinished:
+                chunks = plan_chunks(source.shape, unfinished.most_units)
+                for number in range(len(self._groups)):
+                    self._decode_group(source, number, chunks, unfinished)
+                scales = [scale for number in range(len(self._groups)) for scale in self._scales_of(number)]
+                layer = Layer(source.shape, chunks, self._groups, self.rows, self._voxels, scales, self._images(source))
+                if self._settings.get("keep"):
+                    write_kept(kept_path(output), layer, unfinished, attributes)
+                write_layer(output, layer, unfinished, attributes)
+                if tidy:
+                    unfinished.remove()
+                else:
+                    self._untidy.append(unfinished)
 
-    def _allocate(self, file: h5py.File, shape: tuple[int, ...]) -> None:
-        text = h5py.string_dtype()
-        trainings = {test: np.empty(len(rows), dtype=object) for test, rows in self.rows.items()}
+    def tidy(self) -> None:
+        """Remove the chunks of all layers that were decoded with ``tidy=False``."""
+        while self._untidy:
+            self._untidy.pop().remove()
+
+    def _decode_group(self, source: FeatureRows, number: int, chunks: Sequence[Chunk], unfinished: Unfinished) -> None:
+        missing = [chunk for chunk in chunks if not unfinished.done(chunk_name(number, chunk))]
+        if not missing:
+            return
+        together = self._fitted(number)
+        if any(getattr(fitted.decoder, "passes", 1) > 1 for fitted in together):
+            for fitted in together:
+                fitted.decoder.start()
+            for chunk in chunks:
+                observe(source, chunk, together)
+        progress = _Progress(sum(chunk.n_units for chunk in missing))
+        independent = self._images(source)
+        if independent is not None and number > 0:
+            independent = []
+        for chunk in missing:
+            arrays = decode_chunk(source, chunk, together, self._settings, independent)
+            unfinished.save(chunk_name(number, chunk), arrays)
+            progress.add(chunk.n_units)
+
+    def _fitted(self, number: int) -> list[Fitted]:
+        if self._held is None or self._held[0] != number:
+            self._held = None  # first, or two groups would be in memory
+            samples, settings = self._samples, self._settings
+            fitted = [
+                fit(one, samples, settings, self._device, self._workers, self.allowance.block)
+                for one in self._groups[number]
+            ]
+            self._held = number, fitted
+            self._scales[number] = [one.training.voxel_scale for one in fitted]
+        return self._held[1]
+
+    def _scales_of(self, number: int) -> list[Scale]:
+        if number not in self._scales:
+            self._fitted(number)
+        return self._scales[number]
+
+    def _images(self, source: FeatureRows) -> list[str] | None:
+        return None if self.reference == "training" else source.names(self.reference)
+
+    def _check(self, source: FeatureRows) -> None:
         for training in self.trainings:
-            for target in training.targets:
-                trainings[target.test][target.rows] = training.name
-        for test, rows in self.rows.items():
-            file.create_dataset(test, (len(rows), *shape), dtype="f4")
-            file.create_dataset(f"{test}_sizes", (len(rows), len(SIZES)), dtype="f8").attrs["columns"] = list(SIZES)
-            file.create_dataset(f"{test}_reference", (len(rows), len(REFERENCES)), dtype="f8").attrs["columns"] = list(
-                REFERENCES
-            )
-            file.create_dataset(f"{test}_training", data=trainings[test], dtype=text)
-            for name in (test, f"{test}_sizes", f"{test}_reference", f"{test}_training"):
-                file.create_dataset(f"{name}_rows", data=np.array(rows, dtype=text))
-        file.create_dataset("training_mean", (len(self.trainings), *shape), dtype="f4")
-        names = [training.name for training in self.trainings]
-        file.create_dataset("training_mean_rows", data=np.array(names, dtype=text))
+            source.check(training.stimuli)
+            for target in training.targets if self._reads_test else ():
+                source.check(target.stimuli)
 
-
-class _Sizes:
-    """Sizes of decoded rows and of reference images of one layer, accumulated over blocks of channels."""
-
-    def __init__(self, trainings: Sequence[_Training], independent: Sequence[str] | None) -> None:
-        self._independent = independent
-        if independent is None:
-            self._references = [RowSizes(len(training.stimuli)) for training in trainings]
-        else:
-            self._references = [RowSizes(len(independent))] * len(trainings)
-        lengths = [[len(target.responses) for target in training.targets] for training in trainings]
-        self._plain = [[RowSizes(n) for n in row] for row in lengths]
-        self._residual = [[RowSizes(n) for n in row] for row in lengths]
-
-    def add_independent(self, source: "_FeatureRows", block: slice) -> None:
-        """Add a block of the independent images' true features, if there are any."""
-        if self._independent is not None:
-            self._references[0].add(source.read(self._independent, block))
-
-    def add_training(self, training: int, true: np.ndarray) -> None:
-        """Add a block of the true features of a training set, unless independent images are the reference."""
-        if self._independent is None:
-            self._references[training].add(true)
-
-    def add_decoded(self, training: int, target: int, values: np.ndarray, mean: np.ndarray) -> None:
-        """Add a block of decoded features and of the training mean of its units."""
-        self._plain[training][target].add(values)
-        self._residual[training][target].add(values - mean)
-
-    def columns(self, training: int, target: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sizes (n_rows, 5) of decoded rows, and of the reference (2,)."""
-        table = size_table(self._plain[training][target], self._residual[training][target])
-        reference = reference_sizes(self._references[training])
-        return np.stack([table[name] for name in SIZES], axis=1), np.array([reference[name] for name in REFERENCES])
-
-
-def _fit(samples: Samples, fold: Fold, ridge: RidgeSettings, device: torch.device) -> tuple[list[str], RidgeDecoder]:
-    train = samples.select(trials=fold.train)
-    names = train.trials["stimulus"].astype(str)
-    stimuli = list(dict.fromkeys(names))
-    index = row_index(stimuli, list(names))
-    return stimuli, RidgeDecoder(train.data, index, ridge, device)
-
-
-class _FeatureRows:
-    """True features of one layer over several files, read by stimulus name and block of channels."""
-
-    def __init__(self, paths: Mapping[str, str | Path], block_bytes: int = 200_000_000) -> None:
-        self._paths, self._block_bytes = dict(paths), block_bytes
-
-    def __enter__(self) -> "_FeatureRows":
-        self._files = [open_h5(path) for path in self._paths.values()]
-        self._names = {
-            stimulus_set: [name.decode() for name in file["features_rows"][:]]
-            for stimulus_set, file in zip(self._paths, self._files, strict=True)
+    def _fingerprint(self, source: FeatureRows, attributes: Mapping) -> dict:
+        """Return everything that decoded features depend on, as far as it could change between two runs."""
+        return {
+            "samples": self._content,
+            "features": source.identity(),
+            "tests": self._tests,
+            "settings": self._settings,
+            "device": self._device.type,
+            "code": self._code,
+            "versions": versions(),
+            "attributes": {key: str(value) for key, value in attributes.items()},
         }
-        self._where: dict[str, tuple[int, int]] = {}
-        for number, names in enumerate(self._names.values()):
-            for position, name in enumerate(names):
-                self._where[name] = (number, position)
-        first = self._files[0]["features"]
-        self.shape = first.shape[1:]
-        self.attributes = dict(first.attrs)
-        paths = list(self._paths.values())
-        for path, file in zip(paths[1:], self._files[1:], strict=True):
-            if "network" in self.attributes:
-                check_belongs(self.attributes, file["features"].attrs, f"{paths[0]}", f"the features in {path}")
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        for file in self._files:
-            file.close()
 
-    def names(self, stimulus_set: str) -> list[str]:
-        """Return the stimuli of a set."""
-        return self._names[stimulus_set]
+class _Progress:
+    """Says every half minute how fast units are decoded and how long the rest will take."""
 
-    def blocks(self) -> Iterator[slice]:
-        """Yield slices of the first unit axis; fully connected layers come in one piece."""
-        n_rows = sum(len(file["features"]) for file in self._files)
-        per_channel = n_rows * int(np.prod(self.shape[1:], dtype=int)) * 8
-        step = self.shape[0] if len(self.shape) == 1 else max(1, self._block_bytes // per_channel)
-        for start in range(0, self.shape[0], step):
-            yield slice(start, min(start + step, self.shape[0]))
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._started = self._told = time.monotonic()
 
-    def read(self, stimuli: Sequence[str], block: slice) -> np.ndarray:
-        row_index(list(self._where), stimuli, "The trial table")
-        out = np.empty((len(stimuli), block.stop - block.start, *self.shape[1:]), dtype=np.float32)
-        places = np.array([self._where[name] for name in stimuli])
-        for number, file in enumerate(self._files):
-            mine = np.flatnonzero(places[:, 0] == number)
-            if len(mine):
-                values = file["features"][:, block]
-                out[mine] = values[places[mine, 1]]
-        return out
+    def add(self, n_units: int) -> None:
+        """Count units that are done."""
+        self._done += n_units
+        now = time.monotonic()
+        if now - self._told >= REPORT_SECONDS:
+            self._told = now
+            speed = self._done / (now - self._started)
+            left = (self._total - self._done) / speed / 60
+            log.info("%d of %d units, %.3g per second, %.3g minutes left", self._done, self._total, speed, left)
+
+
+def _digest(samples: Samples) -> str:
+    """Return a digest of responses, trials and voxels."""
+    found = hashlib.sha256()
+    for start in range(0, len(samples.data), 256):
+        found.update(samples.data[start : start + 256].tobytes())
+    for table in (samples.trials, samples.voxels):
+        found.update(table.to_csv().encode())
+    return found.hexdigest()

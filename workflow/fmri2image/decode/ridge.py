@@ -1,156 +1,263 @@
-"""Ridge decoders for thousands of units at once, each on the voxels most correlated with it.
+"""Ridge decoders of thousands of units at once, each on the voxels most correlated with it or on all of them.
 
 One decoder per unit as in Shen et al. 2019 (PLOS CB, "Feature decoding"): up to 500 voxels with the highest absolute
 correlation with the unit in the training data. The estimator is the L2-regularised regression that the Kamitani Lab has
-used since about 2020 (alpha 100) in place of sparse linear regression. Nothing but training data sets a statistic.
+used since about 2020 (PyFastL2LiR, alpha 100) in place of sparse linear regression.
+
+The intercept is taken out of the equations first: with t the sums of voxels over trials, s that of the unit and c the number
+of trials, plus alpha if the intercept is penalised (PyFastL2LiR: a column of ones like any voxel), the weights solve
+(Z'Z - t t'/c + alpha I) w = Z'y - t s/c, and the intercept is (s - t'w)/c. So all units share one Gram matrix.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.core.errors import ConfigError
+from fmri2image.decode.blocks import gram_blocks, selection_arrays, strongest
+from fmri2image.decode.decoders import Context, Decoded, Decoder
+from fmri2image.decode.ridge_cpu import Units, not_definite, solve_units
+from fmri2image.decode.training import Targets, Training
+from fmri2image.decode.workers import Workers, one_thread
+
+INTERCEPTS = ("free", "penalised")
+SOLVERS = ("auto", "primal", "dual")
+UNITS_PER_TASK = 64  # on a CPU
 
 
-@dataclass(frozen=True)
-class RidgeSettings:
-    """Settings of the ridge decoder.
-
-    Parameters
-    ----------
-    alpha : float
-        Weight of the squared coefficients, on z-scored voxels and units.
-    n_voxels : int or None
-        Voxels kept per unit, by absolute correlation in the training trials; None keeps all.
-    chunk : int
-        Units solved together. Small chunks stay in the processor's cache (measured: 32 beats 512 on a CPU).
-    """
-
-    alpha: float
-    n_voxels: int | None
-    chunk: int = 32
-
-
-class RidgeDecoder:
-    """Decoders of all units of one layer for one training set.
+def fit(training: Training, settings: Mapping, context: Context) -> Decoder:
+    """Return the ridge decoder of one training set.
 
     Parameters
     ----------
-    responses : array of shape (n_trials, n_voxels)
-        Training trials.
-    stimulus_index : integer array of shape (n_trials,)
-        Row of the training features that each trial saw.
-    settings : RidgeSettings
-    device : torch.device
+    training : Training
+    settings : mapping
+        ``alpha``, ``n_voxels`` (None: all voxels), ``intercept`` ("free" or "penalised") and, for all voxels, ``solver``
+        ("auto", "primal" or "dual").
+    context : Context
 
-    Notes
-    -----
-    Voxels are z-scored over the training trials and units over the distinct training stimuli, both with ddof 1
-    (fastl2lir's convention). The intercept is not penalised: trials are centred exactly.
+    Raises
+    ------
+    ConfigError
+        If a setting has no meaning.
     """
-
-    def __init__(
-        self, responses: np.ndarray, stimulus_index: np.ndarray, settings: RidgeSettings, device: torch.device
-    ) -> None:
-        if len(responses) < 3:
-            raise DataError(f"A decoder needs at least 3 training trials; it got {len(responses)}.")
-        if settings.alpha <= 0:
-            raise ConfigError(f"The ridge decoder's alpha must be positive; it is {settings.alpha}.")
-        x = torch.as_tensor(np.asarray(responses), dtype=torch.float64, device=device)
-        self.settings, self.device = settings, device
-        self._mean = x.mean(0)
-        scale = x.std(0, correction=1)
-        self._usable = torch.isfinite(scale) & (scale > 0)
-        if not self._usable.any():
-            raise DataError("No voxel of the training trials varies; nothing can be decoded from them.")
-        self._scale = torch.where(self._usable, scale, torch.ones_like(scale))
-        z = self._standardise(x)
-        self._index = torch.as_tensor(np.asarray(stimulus_index), dtype=torch.long, device=device)
-        self.n_trials, self.n_voxels = z.shape
-        n_stimuli = int(self._index.max()) + 1
-        self._counts = torch.bincount(self._index, minlength=n_stimuli).to(z.dtype)
-        # Trials of one stimulus share its features, so only their sum meets the features.
-        self._sums = torch.zeros((n_stimuli, self.n_voxels), dtype=z.dtype, device=device).index_add_(0, self._index, z)
-        self._z = z
-        self._k = min(settings.n_voxels or self.n_voxels, int(self._usable.sum()))
-        self._dual = self._k == self.n_voxels and self.n_voxels > self.n_trials
-        gram = z @ z.T if self._dual else z.T @ z
-        self._gram = gram.to(torch.float32) if not self._whole else gram
-        self._factor = self._factorise(gram) if self._whole else None
-
-    @property
-    def _whole(self) -> bool:
-        return self._k == self.n_voxels
-
-    def _standardise(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.nan_to_num((x - self._mean) / self._scale) * self._usable
-
-    def _factorise(self, gram: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.cholesky(
-            gram + self.settings.alpha * torch.eye(len(gram), dtype=gram.dtype, device=self.device)
+    alpha, k = float(settings["alpha"]), settings.get("n_voxels")
+    intercept, solver = settings.get("intercept", "free"), settings.get("solver", "auto")
+    if not alpha > 0:
+        raise ConfigError(f"The ridge decoder's alpha must be positive; it is {settings['alpha']}.")
+    if k is not None and k < 1:
+        raise ConfigError(f"The ridge decoder's n_voxels must be at least 1, or null for all voxels; it is {k}.")
+    if intercept not in INTERCEPTS or solver not in SOLVERS:
+        raise ConfigError(
+            f"The ridge decoder's intercept must be one of {', '.join(INTERCEPTS)} and its solver one of "
+            f"{', '.join(SOLVERS)}; they are {intercept} and {solver}."
         )
+    constant = training.n_trials + (alpha if intercept == "penalised" else 0.0)
+    if k is None or k >= training.n_usable:
+        return WholeRidge(training, alpha, constant, solver)
+    if training.device.type == "cpu":
+        return SelectedRidge(training, alpha, constant, k, context)
+    return SelectedRidgeOnDevice(training, alpha, constant, k, context)
 
-    def predict(self, features: np.ndarray, tests: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Fit the decoders of some units and predict them for test responses.
 
-        Parameters
-        ----------
-        features : array of shape (n_stimuli, n_units)
-            True features of the training stimuli, in the order that `stimulus_index` refers to.
-        tests : sequence of arrays of shape (n_test, n_voxels)
-            Test responses, in the units of the training responses.
+class WholeRidge:
+    """Ridge on all voxels: one factorisation, in float64, serves every unit.
 
-        Returns
-        -------
-        decoded : list of float32 arrays of shape (n_test, n_units)
-        """
-        y = torch.as_tensor(np.asarray(features), dtype=torch.float64, device=self.device)
-        seen = self._counts > 0
-        y_mean = y[seen].mean(0)
-        y_scale = y[seen].std(0, correction=1)
-        constant = ~(y_scale > 0)
-        y = (y - y_mean) / torch.where(constant, torch.ones_like(y_scale), y_scale)
-        weights = self._counts / self._counts.sum()
-        offset = weights @ y  # trial-weighted mean: zero unless repeats differ between stimuli
-        y = (y - offset) * seen[:, None]
-        cross = self._sums.T @ y  # (n_voxels, n_units) = sum over trials
-        z_tests = [
-            self._standardise(torch.as_tensor(np.asarray(t), dtype=torch.float64, device=self.device)) for t in tests
+    Parameters
+    ----------
+    training : Training
+    alpha : float
+    constant : float
+        Weight of the column of ones.
+    solver : {"auto", "primal", "dual"}
+        Equations of voxels or of trials; the same solution. "auto" takes the fewer.
+    """
+
+    def __init__(self, training: Training, alpha: float, constant: float, solver: str = "auto") -> None:
+        self._training, self._constant = training, constant
+        dual = solver == "dual" or (solver == "auto" and training.n_voxels > training.n_trials)
+        # Weights are linear in the features of the stimuli: this maps one to the other, (n_voxels, n_stimuli).
+        self._map = (_dual_map if dual else _primal_map)(training, alpha, constant).to(training.dtype)
+
+    def predict(
+        self, features: np.ndarray, tests: Sequence[np.ndarray], true: Sequence[np.ndarray] | None = None
+    ) -> Decoded:
+        """Fit the decoders of some units and predict them; see `decoders.Decoder`."""
+        targets = self._training.targets(features)
+        weights = self._map @ targets.rows
+        total = self._training.voxel_total @ weights
+        intercept = (targets.total - total) / self._constant
+        values = [
+            targets.restore((self._training.standardise(test) @ weights + intercept).cpu().numpy()) for test in tests
         ]
-        predicted = self._solve_whole(y, cross, z_tests) if self._whole else self._solve_selected(cross, z_tests)
-        results = []
-        for p in predicted:
-            p = (p + offset) * y_scale + y_mean
-            results.append(torch.where(constant, y_mean, p).to(torch.float32).cpu().numpy())
-        return results
-
-    def _solve_whole(self, y: torch.Tensor, cross: torch.Tensor, tests: list[torch.Tensor]) -> list[torch.Tensor]:
-        if self._dual:
-            dual = torch.cholesky_solve(y[self._index], self._factor)
-            return [(t @ self._z.T) @ dual for t in tests]
-        weights = torch.cholesky_solve(cross, self._factor)
-        return [t @ weights for t in tests]
-
-    def _solve_selected(self, cross: torch.Tensor, tests: list[torch.Tensor]) -> list[torch.Tensor]:
-        # All voxels have unit variance, so |cross| orders voxels as |correlation| does for a given unit.
-        targets = cross.T.to(torch.float32)
-        rows = torch.cat([t.to(torch.float32) for t in tests])
-        out = torch.empty((len(rows), targets.shape[0]), dtype=torch.float32, device=self.device)
-        for start, chunk in _chunks(targets, self.settings.chunk):
-            chosen = chunk.abs().topk(self._k, dim=1).indices
-            gram = self._gram[chosen[:, :, None], chosen[:, None, :]]
-            gram.diagonal(dim1=1, dim2=2).add_(self.settings.alpha)
-            factor, failed = torch.linalg.cholesky_ex(gram)
-            if failed.any():
-                raise DataError("A Gram matrix of selected voxels is not positive definite; raise alpha.")
-            weights = torch.cholesky_solve(chunk.gather(1, chosen)[..., None], factor)[..., 0]
-            dense = torch.zeros_like(chunk).scatter_(1, chosen, weights)
-            out[:, start : start + len(chunk)] = rows @ dense.T
-        return list(out.to(torch.float64).split([len(t) for t in tests]))
+        return Decoded(values, None, _float32(weights.T), _float32(intercept))
 
 
-def _chunks(targets: torch.Tensor, size: int) -> Iterator[tuple[int, torch.Tensor]]:
-    for start in range(0, len(targets), size):
-        yield start, targets[start : start + size]
+def _primal_map(training: Training, alpha: float, constant: float) -> torch.Tensor:
+    gram = without_intercept(training, constant).double()
+    gram.diagonal().add_(alpha)
+    counts = torch.as_tensor(training.counts, device=training.device)
+    sums = training.sums.double() - counts[:, None] * training.voxel_total.double() / constant
+    return torch.cholesky_solve(sums.T, _factor(gram))
+
+
+def _dual_map(training: Training, alpha: float, constant: float) -> torch.Tensor:
+    # I - 11'/c is the square of I - b 11', so that the equations of trials stay symmetric.
+    n = training.n_trials
+    b = (1 - (1 - n / constant) ** 0.5) / n
+    z = training.z.double()
+    z = z - b * z.sum(dim=0)
+    gram = z @ z.T
+    gram.diagonal().add_(alpha)
+    shown = torch.nn.functional.one_hot(training.index, len(training.counts)).double()
+    shown = shown - b * shown.sum(dim=0)
+    return z.T @ torch.cholesky_solve(shown, _factor(gram))
+
+
+class SelectedRidge:
+    """Ridge on each unit's own voxels, on a CPU.
+
+    Parameters
+    ----------
+    training : Training
+    alpha, constant : float
+    k : int
+        Voxels per unit.
+    context : Context
+    """
+
+    def __init__(self, training: Training, alpha: float, constant: float, k: int, context: Context) -> None:
+        self._training, self._context = training, context
+        self._alpha, self._constant, self._k = alpha, constant, k
+        gram = without_intercept(training, constant)
+        gram.diagonal().add_(alpha)
+        shared = {
+            "gram": gram.numpy(),
+            "sums": training.sums.numpy(),
+            "total": training.voxel_total.double().numpy(),
+            **selection_arrays(training),
+        }
+        self._workers = Workers(context.workers, shared)
+
+    def predict(
+        self, features: np.ndarray, tests: Sequence[np.ndarray], true: Sequence[np.ndarray] | None = None
+    ) -> Decoded:
+        """Fit the decoders of some units and predict them; see `decoders.Decoder`."""
+        with one_thread():
+            targets = self._training.targets(features)
+            z_tests = torch.cat([self._training.standardise(test) for test in tests])
+            out = _Output(len(z_tests), features.shape[1], self._k)
+            rows = targets.exact_rows.numpy().T
+            parts = _parts(len(rows), self._context, self._units_at_once())
+            tasks = (Units(rows[part], self._k, self._alpha, self._constant) for part in parts)
+            for part, found in zip(parts, self._workers.map(solve_units, tasks), strict=True):
+                out.add(part, z_tests, *(torch.from_numpy(array) for array in found))
+            return out.decoded(targets, tests)
+
+    def _units_at_once(self) -> int:
+        # Of each unit: correlations in both precisions in its worker, and its weights among all voxels here.
+        per_unit = 4 * self._training.n_voxels * self._training.z.element_size() * (self._context.workers + 1)
+        return min(UNITS_PER_TASK, max(1, self._context.memory // per_unit))
+
+
+class SelectedRidgeOnDevice:
+    """Ridge on each unit's own voxels, many units at a time, for a GPU; parameters as `SelectedRidge`."""
+
+    def __init__(self, training: Training, alpha: float, constant: float, k: int, context: Context) -> None:
+        self._training, self._context, self._k, self._constant = training, context, k, constant
+        self._alpha = alpha
+        self._gram = without_intercept(training, constant)
+        self._gram.diagonal().add_(alpha)
+
+    def predict(
+        self, features: np.ndarray, tests: Sequence[np.ndarray], true: Sequence[np.ndarray] | None = None
+    ) -> Decoded:
+        """Fit the decoders of some units and predict them; see `decoders.Decoder`."""
+        training = self._training
+        targets = training.targets(features)
+        z_tests = torch.cat([training.standardise(test) for test in tests])
+        out = _Output(len(z_tests), features.shape[1], self._k)
+        size = training.z.element_size()
+        # Gram blocks, their factors and what the solver takes; correlations, their order, weights among all voxels.
+        per_unit = size * (3 * self._k**2 + 6 * training.n_voxels) + 24 * len(training.counts)
+        for part in _slices(features.shape[1], max(1, self._context.memory // per_unit)):
+            some = Targets(
+                targets.rows[:, part],
+                targets.total[part],
+                targets.squares[part],
+                targets.scale,
+                targets.sums,
+                targets.exact_rows[:, part],
+            )
+            out.add(part, z_tests, *self._solve(some))
+        return out.decoded(targets, tests)
+
+    def _solve(self, targets: Targets) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        chosen = torch.as_tensor(strongest(self._training, targets, self._k), device=self._training.device)
+        totals = self._training.voxel_total[chosen]
+        right = targets.cross.gather(1, chosen) - totals * (targets.total / self._constant)[:, None]
+        factor, failed = torch.linalg.cholesky_ex(gram_blocks(self._gram, chosen))
+        if failed.any():
+            raise not_definite()
+        weights = torch.cholesky_solve(right[..., None], factor)[..., 0]
+        return chosen, weights, (targets.total - (totals * weights).sum(dim=1)) / self._constant
+
+
+class _Output:
+    """Predictions, voxels, weights and intercepts of units as they come."""
+
+    def __init__(self, n_rows: int, n_units: int, k: int) -> None:
+        self._values = np.empty((n_rows, n_units))
+        self._chosen = np.empty((n_units, k), dtype=np.int32)
+        self._weights = np.empty((n_units, k), dtype=np.float32)
+        self._intercept = np.empty(n_units, dtype=np.float32)
+
+    def add(
+        self,
+        part: slice,
+        z_tests: torch.Tensor,
+        chosen: torch.Tensor,
+        weights: torch.Tensor,
+        intercept: torch.Tensor,
+    ) -> None:
+        dense = torch.zeros((len(weights), z_tests.shape[1]), dtype=weights.dtype, device=weights.device)
+        dense.scatter_(1, chosen.long(), weights)
+        self._values[:, part] = (z_tests @ dense.T + intercept.to(weights.dtype)).cpu().numpy()
+        self._chosen[part] = chosen.cpu().numpy()
+        self._weights[part] = weights.cpu().numpy()
+        self._intercept[part] = intercept.cpu().numpy()
+
+    def decoded(self, targets: Targets, tests: Sequence[np.ndarray]) -> Decoded:
+        ends = np.cumsum([len(test) for test in tests])
+        values = [targets.restore(rows) for rows in np.split(self._values, ends[:-1])]
+        return Decoded(values, self._chosen, self._weights, self._intercept)
+
+
+def without_intercept(training: Training, constant: float) -> torch.Tensor:
+    """Return the Gram matrix of voxels from which a column of ones of this weight was eliminated; the caller may change it."""
+    total = training.voxel_total
+    # Not `training.gram`: that would stay in memory beside this one.
+    return (training.z.T @ training.z).addr_(total, total, alpha=-1 / constant)
+
+
+def _factor(gram: torch.Tensor) -> torch.Tensor:
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if failed:
+        raise not_definite()
+    return factor
+
+
+def _parts(n_units: int, context: Context, at_once: int) -> list[slice]:
+    """Return slices of equal size, a multiple of the workers in number."""
+    rounds = -(-n_units // (at_once * context.workers))
+    return list(_slices(n_units, -(-n_units // (rounds * context.workers)) if n_units else 1))
+
+
+def _slices(n: int, step: int) -> Iterator[slice]:
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
+def _float32(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.to(torch.float32).cpu().numpy()

@@ -19,6 +19,7 @@ from fmri2image.core.errors import ConfigError
 
 OVER_VOXELS = ("trials", "stimuli")
 OVER_UNITS = ("stimuli", "trials")
+AT_ONCE = 4_000_000  # values that are float64 with their copies at the same time
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Scale:
     Parameters
     ----------
     mean, sd : float64 arrays of shape (n,)
-        1 stands for an SD that is zero or unknown.
+        The mean is that of the finite values, 0 without any. 1 stands for an SD that is zero or unknown.
     constant, damaged : boolean arrays of shape (n,)
         Columns that do not vary, and those with a value that is not finite.
     """
@@ -75,8 +76,15 @@ class Scale:
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Return standardised values (..., n); columns that are not usable, and values that are not finite, become zero."""
-        z = (np.asarray(values, dtype=np.float64) - self.mean) / self.sd
-        return np.where(np.isfinite(z) & self.usable, z, 0.0)
+        values, usable = np.asarray(values), self.usable
+        out = np.empty(values.shape)
+        rows, into = values.reshape(-1, values.shape[-1]), out.reshape(-1, values.shape[-1])
+        step = max(1, AT_ONCE // max(1, values.shape[-1]))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            z = (rows[part].astype(np.float64) - self.mean) / self.sd
+            into[part] = np.where(np.isfinite(z) & usable, z, 0.0)
+        return out
 
 
 def column_scale(values: np.ndarray, counts: np.ndarray | None = None, *, ddof: int = 1) -> Scale:
@@ -94,13 +102,26 @@ def column_scale(values: np.ndarray, counts: np.ndarray | None = None, *, ddof: 
     scale : Scale
         A column whose SD is below 1e-12 of its largest value counts as constant: rounding is no response.
     """
-    values = np.asarray(values, dtype=np.float64)
-    damaged = ~np.isfinite(values).all(axis=0)
-    kept = np.where(damaged, 0.0, values)
+    values = np.asarray(values)
+    step = max(1, AT_ONCE // max(1, len(values)))
+    parts = [_column_scale(values[:, i : i + step], counts, ddof) for i in range(0, max(1, values.shape[1]), step)]
+    mean, sd, constant, damaged = (np.concatenate(found) for found in zip(*parts, strict=True))
+    return Scale(mean, sd, constant, damaged)
+
+
+def _column_scale(
+    values: np.ndarray, counts: np.ndarray | None, ddof: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    values = values.astype(np.float64)
+    finite = np.isfinite(values)
+    damaged = ~finite.all(axis=0)
+    kept = np.where(finite, values, 0.0)
     weights = np.ones(len(values)) if counts is None else np.asarray(counts, dtype=np.float64)
     total = weights.sum()
     mean = weights @ kept / total
+    if damaged.any():
+        mean[damaged] = weights @ kept[:, damaged] / np.maximum(weights @ finite[:, damaged], 1e-300)
     variance = weights @ (kept - mean) ** 2 / max(total - ddof, 1e-300)
     sd = np.sqrt(variance)
     constant = ~(sd > 1e-12 * np.abs(kept).max(axis=0, initial=0.0)) & ~damaged
-    return Scale(mean, np.where(constant | damaged, 1.0, sd), constant, damaged)
+    return mean, np.where(constant | damaged, 1.0, sd), constant, damaged

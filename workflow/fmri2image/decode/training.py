@@ -13,6 +13,7 @@ import torch
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.decode.standardise import Scale, Standardisation, column_scale
 
+COLUMNS_AT_ONCE, ROWS_AT_ONCE = 1024, 256
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -22,24 +23,32 @@ class Targets:
 
     Parameters
     ----------
-    cross : tensor of shape (n_units, n_voxels)
-        Sum over trials of standardised voxel times standardised unit.
     rows : tensor of shape (n_stimuli, n_units)
         Standardised features of the training stimuli.
     total, squares : tensors of shape (n_units,)
         Sum over trials of the standardised unit, and of its square.
     scale : Scale
         Of the units.
+    sums : tensor of shape (n_stimuli, n_voxels)
+        Sum of standardised voxels over the trials of each stimulus.
+    exact_rows : float64 tensor of shape (n_stimuli, n_units)
+        Rows before they were rounded to the training's precision.
     """
 
-    cross: torch.Tensor
     rows: torch.Tensor
     total: torch.Tensor
     squares: torch.Tensor
     scale: Scale
+    sums: torch.Tensor
+    exact_rows: torch.Tensor
+
+    @cached_property
+    def cross(self) -> torch.Tensor:
+        """Sum over trials of standardised voxel times standardised unit, (n_units, n_voxels)."""
+        return self.rows.T @ self.sums
 
     def restore(self, predicted: np.ndarray) -> np.ndarray:
-        """Return predictions (n_test, n_units) in the units' own scale, float32; units that do not vary get their mean."""
+        """Return predictions (n_test, n_units) in the units' own scale, float32; units not usable get their mean."""
         values = np.asarray(predicted, dtype=np.float64) * self.scale.sd + self.scale.mean
         return np.where(self.scale.usable, values, self.scale.mean).astype(np.float32)
 
@@ -62,6 +71,8 @@ class Training:
     z : tensor of shape (n_trials, n_voxels)
     sums : tensor of shape (n_stimuli, n_voxels)
         Sum of z over the trials of each stimulus.
+    exact_sums : float64 array of shape (n_stimuli, n_voxels)
+        The same before it was rounded to the precision: it decides which of two voxels correlates more.
     counts : float64 array of shape (n_stimuli,)
         Trials per stimulus.
     voxel_scale : Scale
@@ -95,8 +106,8 @@ class Training:
             raise DataError("No voxel of the training trials varies; nothing can be decoded from them.")
         self.index = torch.as_tensor(index, dtype=torch.long, device=device)
         self.z = self.standardise(responses)
-        sums = torch.zeros((len(self.counts), self.z.shape[1]), dtype=self.dtype, device=device)
-        self.sums = sums.index_add_(0, self.index, self.z)
+        self.exact_sums = self._sum_trials(responses, index)
+        self.sums = torch.as_tensor(self.exact_sums, dtype=self.dtype, device=device)
 
     @property
     def n_trials(self) -> int:
@@ -123,9 +134,28 @@ class Training:
         """Sum of each voxel over trials, (n_voxels,); zero but for rounding where voxels are standardised over trials."""
         return self.z.sum(dim=0)
 
+    @cached_property
+    def voxel_spread(self) -> torch.Tensor:
+        """Square root of each voxel's sum of squared deviations over trials, float64, (n_voxels,); zero if not usable."""
+        parts = (part.double() for part in self.z.split(COLUMNS_AT_ONCE, dim=1))
+        spread = torch.cat([(part - part.mean(dim=0)).square().sum(dim=0).sqrt() for part in parts])
+        return spread * torch.as_tensor(self.voxel_scale.usable, device=self.device)
+
     def standardise(self, responses: np.ndarray) -> torch.Tensor:
         """Return responses (n, n_voxels) on the voxels' training scale; what is not finite becomes zero (the mean)."""
-        return torch.as_tensor(self.voxel_scale.apply(responses), dtype=self.dtype, device=self.device)
+        out = torch.empty(np.shape(responses), dtype=self.dtype, device=self.device)
+        for start in range(0, len(responses), ROWS_AT_ONCE):  # float64 is twice as large
+            part = slice(start, start + ROWS_AT_ONCE)
+            out[part] = torch.as_tensor(self.voxel_scale.apply(responses[part]), device=self.device)
+        return out
+
+    def _sum_trials(self, responses: np.ndarray, index: np.ndarray) -> np.ndarray:
+        sums = torch.zeros((len(self.counts), responses.shape[1]), dtype=torch.float64)
+        for start in range(0, len(responses), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            z = torch.as_tensor(self.voxel_scale.apply(responses[part]))
+            sums.index_add_(0, torch.as_tensor(index[part], dtype=torch.long), z)
+        return sums.numpy()
 
     def targets(self, features: np.ndarray) -> Targets:
         """Return the targets of some units.
@@ -140,9 +170,8 @@ class Training:
         rows = torch.as_tensor(scale.apply(features), device=self.device)
         weights = torch.as_tensor(self.counts, device=self.device)
         total, squares = weights @ rows, weights @ rows**2
-        rows = rows.to(self.dtype)
-        cross = rows.T @ self.sums
-        return Targets(cross, rows, total.to(self.dtype), squares.to(self.dtype), scale)
+        rounded = rows.to(self.dtype)
+        return Targets(rounded, total.to(self.dtype), squares.to(self.dtype), scale, self.sums, rows)
 
 
 def _stimulus_means(responses: np.ndarray, index: np.ndarray, counts: np.ndarray) -> np.ndarray:

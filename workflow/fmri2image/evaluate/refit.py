@@ -18,6 +18,8 @@ from fmri2image.core.samples import Samples
 from fmri2image.core.seeds import generator_for
 from fmri2image.core.splits import folds, permute_responses, stimulus_of, test_rows
 from fmri2image.decode.decoded import FeaturesInMemory
+from fmri2image.decode.decoders import READS_TEST
+from fmri2image.decode.in_memory import decode_layer, fit_in_memory
 from fmri2image.decode.norm import (
     REFERENCES,
     SIZES,
@@ -28,7 +30,6 @@ from fmri2image.decode.norm import (
     reference_sizes,
     size_table,
 )
-from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
 from fmri2image.evaluate.identification import IDENTIFICATIONS, win_matrix
 from fmri2image.evaluate.similarity import SIMILARITIES
 from fmri2image.reconstruct.interface import load_method
@@ -54,7 +55,7 @@ def permuted_scores(
     features : mapping from layer to LabelledArray, or None
         True features, for methods that take decoded ones.
     settings : mapping
-        ``method``, ``options``, ``split``, ``decoder``, ``norm_correction``, ``similarities``, ``permutations``,
+        ``method``, ``options``, ``split``, ``decoder`` (its entry), ``norm_correction``, ``similarities``, ``permutations``,
         ``seed``.
     device : torch.device
     reference : mapping from layer to sizes of independent images' features, optional
@@ -129,20 +130,21 @@ def _decode(
     device: torch.device,
 ) -> FeaturesInMemory:
     decoder = settings["decoder"]
-    ridge = RidgeSettings(decoder["alpha"], decoder["n_voxels"], decoder["chunk"])
+    reads_test = decoder["decoder"] in READS_TEST
+    bands = {area: samples.voxels[f"ROI_{area}"].to_numpy() == 1 for area in samples.rois}
     rows: list[str] = []
     parts: dict[str, list[_Part]] = {layer: [] for layer in features}
     for fold in folds(samples.trials, settings["split"]):
         train = samples.select(trials=fold.train)
         names = [str(name) for name in train.trials["stimulus"]]
         seen = list(dict.fromkeys(names))
-        fitted = RidgeDecoder(train.data, row_index(seen, names), ridge, device)
+        fitted = fit_in_memory(train.data, row_index(seen, names), decoder, device, bands)
         responses, labels = test_rows(samples.select(trials=fold.test), settings["split"]["rows"])
         rows += labels
         for layer, array in features.items():
             true = array.take(seen).values
-            (decoded,) = fitted.predict(true.reshape(len(true), -1), [responses])
-            decoded = decoded.reshape(len(decoded), *true.shape[1:])
+            shown = [array.take([stimulus_of(label) for label in labels]).values] if reads_test else []
+            (decoded,) = decode_layer(fitted, decoder, true, [responses], shown)
             mean = true.mean(axis=0, dtype=np.float64).astype(np.float32)
             sizes = size_table(_measured(decoded), _measured(decoded - mean))
             parts[layer].append(_Part(decoded, sizes, reference.get(layer) or reference_sizes(_measured(true)), mean))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib
-import numpy as np
 import pandas as pd
 
 matplotlib.use("Agg")
@@ -32,7 +31,6 @@ from fmri2image.report.style import (
 )
 
 SLOT = 0.8  # share of a category's width that the subjects take
-MOST_COLUMNS = 3  # panels of feature decoding side by side
 LEGEND_WIDTH = 100.0  # mm that two columns of the legend take
 
 
@@ -167,73 +165,3 @@ def _legend(figure: plt.Figure, subjects: Sequence[str], has_ceiling: bool) -> f
     )
     lines = -(-len(labels) // (2 if narrow else 5))
     return (12.0 if narrow else 7.0) + 3.5 * max(0, lines - (2 if narrow else 1))
-
-
-def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
-    """Draw the correlation of decoded with true features by layer: a line per area, fainter points for subjects.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``decoding_accuracy.tsv``.
-    outputs : sequence of path
-    settings : mapping
-        ``simulated``, ``decoder`` (the primary method's; the first of the table where it has none or that was not scored).
-    """
-    table = table[table["metric"] == "unit_correlation"]
-    if table.empty:
-        _draw_words("No test has true features to compare decoded features with.", outputs)
-        return
-    decoder = settings.get("decoder")
-    if decoder not in set(table["decoder"]):
-        decoder = table["decoder"].iloc[0]
-    table = table[table["decoder"] == decoder]
-    tests, layers = list(dict.fromkeys(table["test"])), list(dict.fromkeys(table["layer"]))
-    rois = list(dict.fromkeys(table["roi"]))
-    columns = min(len(tests), MOST_COLUMNS if len(tests) != 4 else 2)
-    rows = -(-len(tests) // columns)
-    width, height = max(PAGE_WIDTH * (0.35 + 0.65 * columns / MOST_COLUMNS), 90.0), 58.0 * rows + 16.0
-    width = PAGE_WIDTH if columns > 1 else width
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(width * MM, height * MM), sharey=True, sharex=True, squeeze=False
-    )
-    for test, axes in zip(tests, panels.ravel(), strict=False):
-        here = table[table["test"] == test]
-        _draw_layers(axes, here, layers, rois)
-        axes.set_title(f"{test} (n = {int(here['n_rows'].max())})", loc="left")
-    for axes in panels.ravel()[len(tests) :]:
-        axes.set_visible(False)
-    for line in panels:
-        line[0].set_ylabel("Correlation of decoded and\ntrue features (mean over units)", size=7)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    handles.append(plt.Rectangle((0, 0), 1, 1, color=BAND))
-    figure.legend(
-        handles,
-        [*labels, CHANCE_LABEL],
-        loc="upper left",
-        ncols=len(labels) + 1 if len(labels) < 6 else 6,
-        fontsize=6.5,
-        bbox_to_anchor=(0.0, 1.0),
-        columnspacing=1.4,
-    )
-    words = footnote(settings["simulated"], is_true(table["transductive"]), f"Decoder: {decoder}. Points: subjects.")
-    figure.text(1.0 / 180, 1.2 / height, words, size=6, color=FAINT)
-    figure.tight_layout(rect=(0, 3.5 / height, 1, 1 - (7.0 if len(labels) < 6 else 10.0) / height), h_pad=0.8)
-    save(figure, outputs)
-
-
-def _draw_layers(axes: Axes, table: pd.DataFrame, layers: Sequence[str], rois: Sequence[str]) -> None:
-    x = np.arange(len(layers))
-    for number, roi in enumerate(rois):
-        values = table[table["roi"] == roi].pivot_table(index="layer", columns="subject", values="value")
-        values = values.reindex(layers)
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        style = "-" if number < len(COLOURS) else "--"
-        axes.plot(x, values.mean(axis=1), style + marker, color=colour, ms=3, lw=1.1, label=roi, zorder=3)
-        axes.plot(np.repeat(x, values.shape[1]), values.to_numpy().ravel(), ".", color=colour, ms=2, alpha=0.5)
-    chance = table.groupby("layer").agg({"chance_p01": "min", "chance_p99": "max"}).reindex(layers)
-    axes.fill_between(x, chance["chance_p01"], chance["chance_p99"], color=BAND, lw=0, zorder=0)
-    axes.axhline(0, color=FAINT, lw=0.6)
-    axes.set_xticks(x, layers, rotation=90, size=6.5)
-    axes.tick_params(axis="x", labelbottom=True)
-    axes.grid(axis="y", lw=0.4, color="0.92", zorder=0)

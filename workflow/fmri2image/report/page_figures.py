@@ -101,10 +101,30 @@ def page_figures(
         figure(
             path,
             "Correlation of decoded with true features by layer and area",
-            "Correlation of decoded with true features by layer; lines: mean of subjects, points: subjects. Grey: 1st to 99th "
-            "percentile of permutations, widest of areas and subjects.",
+            "Correlation of decoded with true features over stimuli, mean over the units of a layer. Lines: the primary area, "
+            "one per subject, and their mean; dashed: the mean over the noise ceiling, where it is known. Grey: 1st to 99th "
+            "percentile of permutations, widest of subjects. Map, where several areas were decoded: mean of subjects; a dot "
+            "marks what is not above the 99th percentile in every subject.",
         )
         for path in inputs["decoding_figure"]
+    ]
+    found["decoding_figures"] += [
+        figure(
+            path,
+            "How often decoders of each layer choose voxels of each area, over chance",
+            "How often the decoders of each layer choose voxels of each area, over chance, which is the area's share of the "
+            "voxels to choose from (per cent beside its name). A ring marks the area that a layer favours most.",
+        )
+        for path in inputs["selection_figure"]
+    ]
+    found["decoding_figures"] += [
+        figure(
+            path,
+            "Accuracy of decoding raw and absolute features, by filter",
+            "Accuracy of decoding features as they are and their absolute values (Shen et al. 2019, Fig. 5): mean over all "
+            "units (A), and over the units of each filter in ascending order of raw accuracy (B).",
+        )
+        for path in inputs["raw_absolute_figure"]
     ]
     found["norm_figures"] = [
         figure(

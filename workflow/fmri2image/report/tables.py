@@ -6,28 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from fmri2image.core.tables import read_table, write_table
+from fmri2image.evaluate.feature_columns import LAYER_COLUMNS
 from fmri2image.evaluate.recovery.table import MEASURES, RECOVERY_COLUMNS
 from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
 
-ACCURACY_COLUMNS = {
-    "dataset": "Study",
-    "decoder": "Named setting of a decoder",
-    "subject": "Subject label",
-    "roi": "Visual area that was decoded",
-    "layer": "Layer of the network, before rectification",
-    "test": "Test of the configuration",
-    "stimulus_set": "Image set of the test",
-    "metric": "unit_correlation: mean over units of r over stimuli; pattern_correlation: mean over stimuli of r over units "
-    "(z-scored by training statistics); pattern_identification: pairwise identification by that r",
-    "n_units": "Units of the layer",
-    **{
-        key: PERMUTATION_COLUMNS[key]
-        for key in ("value", "n_rows", "chance", "chance_p01", "chance_p95", "chance_p99", "p_value")
-    },
-    "n_permutations": "Permutations of the stimuli's labels",
-    "transductive": SCORE_COLUMNS["transductive"],
-    "simulated": SCORE_COLUMNS["simulated"],
-}
 MOTION_COLUMNS = {
     "subject": "Subject label",
     "session": "Session",
@@ -68,7 +50,7 @@ def gather(
     write_table(long_table, _join(scores, SCORE_COLUMNS))
     content = {
         "identification": (permutations, PERMUTATION_COLUMNS),
-        "decoding_accuracy": (accuracy, ACCURACY_COLUMNS),
+        "decoding_accuracy": (accuracy, LAYER_COLUMNS),
         "motion": (motion, MOTION_COLUMNS),
         "recovery": (list(recovery), RECOVERY_COLUMNS),
     }

@@ -8,6 +8,7 @@ from typing import Any
 from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import ConfigError
 from fmri2image.core.splits import training_name
+from fmri2image.decode.decoders import READS_TEST, decoder_module
 from fmri2image.features.networks import network_module
 from fmri2image.study.paths import TRUE_FEATURES, Paths
 
@@ -60,27 +61,91 @@ class DecodingQuestions(Paths):
         return sorted({test.get("training", test["stimuli"]) for test in tests.values()})
 
     def feature_sets(self, decoder: str) -> list[str]:
-        """Return the stimulus sets that a decoder trains on and takes the reference of the norm correction from."""
-        reference = self.decoders[decoder]["norm_reference"]
-        trained = self.training_sets(self.decoder_tests(decoder))
-        return sorted({*trained, *([] if reference == "training" else [reference])})
+        """Return the stimulus sets whose true features a decoder reads: of training, of the reference, seldom of tests."""
+        entry, tests = self.decoders[decoder], self.decoder_tests(decoder)
+        reference = [] if entry["norm_reference"] == "training" else [entry["norm_reference"]]
+        shown = [test["stimuli"] for test in tests.values()] if entry["decoder"] in READS_TEST else []
+        return sorted({*self.training_sets(tests), *reference, *shown})
 
     def training_features(self, decoder: str) -> list[str]:
         """Return the feature files of all stimulus sets that a decoder needs, set by set."""
-        network = self.decoders[decoder]["network"]
-        return [file for name in self.feature_sets(decoder) for file in self.feature_files(network, name)]
+        return self.decode_inputs(decoder, self.decoder_layers(decoder))
 
-    def decode_settings(self, decoder: str) -> dict:
+    def decode_inputs(self, decoder: str, layers: list[str]) -> list[str]:
+        """Return the true features that a job of decoding reads."""
+        network = self.decoders[decoder]["network"]
+        return [file for name in self.feature_sets(decoder) for file in self.feature_files(network, name, layers)]
+
+    def decode_jobs(self) -> list[tuple[str, str, list[str]]]:
+        """Return the rules of decoding: a name, the decoder, and the layers that one job decodes."""
+        most = self.config["decode"].get("layers_per_job")
+        found = []
+        for decoder in self.fitted_decoders():
+            layers = self.decoder_layers(decoder)
+            step = most or len(layers)
+            parts = [layers[start : start + step] for start in range(0, len(layers), step)]
+            for part in parts:
+                name = decoder if len(parts) == 1 else f"{decoder}_{part[0]}"
+                found.append((f"decode_features_{name}".replace("-", "_"), decoder, part))
+        return found
+
+    def decode_outputs(self, decoder: str, layers: list[str]) -> list[str]:
+        """Return the files of decoded features that a job of decoding writes, with wildcards."""
+        files = self.decoded_files(decoder, "sub-{subject}_roi-{roi}", layers)
+        return [file.replace(self.root, "results/{dataset}", 1) for file in files]
+
+    def kept_outputs(self, decoder: str, layers: list[str]) -> list[str]:
+        """Return the files of the decoders themselves, where they are kept."""
+        if not self.decoders[decoder].get("keep"):
+            return []
+        return [f"{file.removesuffix('.h5')}_decoders.h5" for file in self.decode_outputs(decoder, layers)]
+
+    def decode_settings(self, decoder: str, layers: list[str] | None = None) -> dict:
         """Return what decoding needs to know."""
         entry = self.decoders[decoder]
+        chosen = {key: value for key, value in sorted(entry.items()) if key not in ("network", "layers")}
         return {
             "tests": self.decoder_tests(decoder),
             "feature_sets": self.feature_sets(decoder),
-            "layers": self.layers(entry["network"]),
-            "decoder": {key: value for key, value in sorted(entry.items()) if key not in ("network", "decoder")},
+            "layers": self.decoder_layers(decoder) if layers is None else layers,
+            "decoder": {**chosen, "seed": self.config["seed"]},
             "device": self.config["device"],
             "simulated": self.simulated,
         }
+
+    def decoder_module(self, decoder: str) -> str:
+        """Return the module that fits a decoder."""
+        return decoder_module(self.decoders[decoder]["decoder"])
+
+    def maps(self, decoder: str) -> str:
+        """Return the folder of the maps of voxels that a decoder chose, with the wildcard of the study."""
+        return f"results/{{dataset}}/decode/{decoder}/{self.decoders[decoder]['network']}/maps"
+
+    def mapped_files(self, decoder: str) -> list[str]:
+        """Return the decoded features of all areas of a subject, which tell what voxels were chosen."""
+        rois = [roi for name, roi in self.decoded if name == decoder]
+        return [file for roi in rois for file in self.decoded_files(decoder, f"sub-{{subject}}_roi-{roi}")]
+
+    def map_grid(self) -> list[str]:
+        """Return the pattern of the image on whose grid maps are drawn; none for samples that came without."""
+        return [f"{self.preprocessed}_space-T1w_boldref.nii.gz"] if self.runs else []
+
+    def map_settings(self, decoder: str, subject: str) -> dict:
+        """Return what maps of chosen voxels need to know."""
+        about = {"dataset": self.dataset, "decoder": decoder, "network": self.decoders[decoder]["network"]}
+        return {**about, "subject": subject, "simulated": self.simulated}
+
+    def decode_workers(self) -> int:
+        """Return how many processes a job of decoding has."""
+        return self.config["decode"].get("workers", 1)
+
+    def decode_memory(self) -> int:
+        """Return the MB that a job of decoding may take."""
+        return int(1000 * self.config["decode"].get("memory_gb", 4))
+
+    def decode_gpu_memory(self) -> int:
+        """Return the per cent of a GPU's free memory that a job of decoding may take."""
+        return int(100 * self.config["decode"].get("gpu_memory_share", 0.7))
 
     def method_of(self, name: str) -> str:
         """Return the method (module) behind a named setting."""

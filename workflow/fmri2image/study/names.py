@@ -34,6 +34,7 @@ class NameChecks(SourceChecks):
         if self.raw_runs:
             self.check_runs()
             self._check_areas()
+        self._check_raw_absolute()
         self._check_primary()
 
     def _check_chapters(self) -> None:
@@ -78,13 +79,20 @@ class NameChecks(SourceChecks):
     def _check_methods(self) -> None:
         for name, decoder in self.decoders.items():
             known_name(decoder["network"], self.networks, f"decode.decoders.{name}.network", "features.networks")
+            for layer in decoder.get("layers", []):
+                known_name(layer, self.layers(decoder["network"]), f"decode.decoders.{name}.layers", "that network's layers")
             self._check_norm_reference(name, decoder["norm_reference"])
         for name, method in self.methods.items():
             if "decoder" in method:
                 known_name(method["decoder"], self.decoders, f"reconstruct.methods.{name}.decoder", "decode.decoders")
-                layers = self.layers(self.network_of(name))
-                for layer in method.get("layers", []):
-                    known_name(layer, layers, f"reconstruct.methods.{name}.layers", "that network's layers")
+                layers = self.decoder_layers(method["decoder"])
+                for layer in self.method_layers(name):
+                    known_name(layer, layers, f"reconstruct.methods.{name}.layers", "that decoder's layers")
+                if self.decoders[method["decoder"]].get("transform", "raw") != "raw":
+                    raise ConfigError(
+                        f"config: reconstruct.methods.{name}.decoder: '{method['decoder']}' decodes absolute features, from "
+                        "which no image can be made."
+                    )
 
     def _check_analyses(self) -> None:
         for i, row in enumerate(self.analyses):
@@ -95,6 +103,27 @@ class NameChecks(SourceChecks):
                     raise ConfigError(
                         f"config: analyses.{i}: the cross-validated test '{test}' needs refit_permutations."
                     )
+
+        for i, row in enumerate(self.config["decode"].get("analyses", [])):
+            known_name(row["decoder"], self.decoders, f"decode.analyses.{i}.decoder", "decode.decoders")
+            for test in row["tests"]:
+                known_name(test, self.tests, f"decode.analyses.{i}.tests", "tests")
+
+    def _check_raw_absolute(self) -> None:
+        """Check that the figure of raw and absolute features compares what is decoded."""
+        chosen = self.config["report"].get("raw_absolute")
+        for key in ("raw", "absolute") if chosen else ():
+            name, where = chosen[key], f"report.raw_absolute.{key}"
+            known_name(name, self.decoders, where, "decode.decoders")
+            rows = [row for row in self.decoder_rows if row["decoder"] == name]
+            known_name(chosen["layer"], self.decoder_layers(name), "report.raw_absolute.layer", "that decoder's layers")
+            if not any(chosen["test"] in row["tests"] and chosen["roi"] in row["rois"] for row in rows):
+                raise ConfigError(
+                    f"config: {where}: no analysis takes decoder '{name}' to area '{chosen['roi']}' and test "
+                    f"'{chosen['test']}'; add it to decode.analyses."
+                )
+            if self.decoders[name].get("transform", "raw") != ("raw" if key == "raw" else "absolute"):
+                raise ConfigError(f"config: {where}: decoder '{name}' needs 'transform: {key}'.")
 
     def _check_primary(self) -> None:
         primary = self.config["report"]["primary"]

@@ -258,7 +258,6 @@ def _decode(study: OwnStudy) -> list[str]:
         "      network: vgg-small",
         "      alpha: 100",
         f"      n_voxels: {FEW_VOXELS}",
-        "      chunk: 32",
         "      norm_reference: training",
     ]
 

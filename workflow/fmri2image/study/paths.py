@@ -7,6 +7,8 @@ from typing import Any
 from fmri2image.study.available import Available
 
 TRUE_FEATURES = "true-features"
+# Decoders with a choice of voxels per unit.
+CHOOSES = ("ridge", "slr")
 QUALITY = ("motion", "coregistration", "rois", "signal", "carpet")
 
 
@@ -138,6 +140,22 @@ class Paths(Available):
             for subject in self.subjects
         ]
 
+    def mapped_decoders(self) -> list[str]:
+        """Return the decoders that choose voxels for every unit, which maps show."""
+        return [
+            name
+            for name in dict.fromkeys(decoder for decoder, _ in self.decoded)
+            if self.decoders[name]["decoder"] in CHOOSES and self.decoders[name]["n_voxels"] is not None
+        ]
+
+    def selection_files(self) -> list[str]:
+        """Return the tables that say from which areas voxels were chosen."""
+        return [
+            f"{self.root}/decode/{decoder}/{self.decoders[decoder]['network']}/maps/sub-{subject}_areas.tsv"
+            for decoder in self.mapped_decoders()
+            for subject in self.subjects
+        ]
+
     @property
     def scored_against_truth(self) -> bool:
         """Whether motion and coregistration were simulated here and estimated here."""
@@ -251,6 +269,8 @@ class Paths(Available):
         names = {
             "methods": len(self.compared_methods()) > 1,
             "decoding_accuracy": bool(self.accuracy_files()),
+            "voxel_selection": bool(self.selection_files()),
+            "raw_absolute": "raw_absolute" in self.config["report"],
             "norm_correction": bool(self.norm_variants()),
         }
         return {name: [f"{self.root}/figures/{name}.png"] * present for name, present in names.items()}
@@ -273,9 +293,11 @@ class Paths(Available):
         """Return everything that a whole run makes for people."""
         figures = [f"{self.root}/figures/examples.png", f"{self.root}/figures/identification.svg", *self.sheets()]
         figures += [path.replace(".png", ".svg") for path in self.score_figures()["methods"]]
+        figures += [path for path in self.selection_files()]
         raw = self.dataset_files() if self.simulated else []
-        if self.accuracy_files():
-            figures.append(f"{self.root}/figures/decoding_accuracy.svg")
+        found = self.score_figures()
+        for name in ("decoding_accuracy", "voxel_selection", "raw_absolute"):
+            figures += [path.replace(".png", ".svg") for path in found[name]]
         if self.norm_variants():
             figures.append(f"{self.root}/figures/norm_correction.svg")
         if self.config["samples"].get("modulators"):

@@ -10,6 +10,10 @@ from fmri2image.study.data import DataQuestions
 from fmri2image.study.paths import TRUE_FEATURES
 
 
+# Areas that share no voxel.
+DISTINCT_AREAS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA")
+
+
 class ReportQuestions(DataQuestions):
     """Inputs and settings of tables, figures and pages."""
 
@@ -43,6 +47,29 @@ class ReportQuestions(DataQuestions):
             "decoder": self.methods[primary["method"]].get("decoder"),
             "methods": self.compared_methods(),
         }
+
+    def selection_settings(self) -> dict:
+        """Return what the figure of chosen voxels needs to know: areas that do not overlap, where they are known."""
+        chapter = self.config["samples"]
+        known = {*chapter.get("unions", {}), *chapter.get("masks", []), *self.rois}
+        whole = [name for name in DISTINCT_AREAS if name in known]
+        return {"simulated": self.simulated, **({"areas": whole} if len(whole) > 1 else {})}
+
+    def raw_absolute_inputs(self) -> dict:
+        """Return the inputs of the comparison of raw with absolute features: accuracy of units of every subject."""
+        chosen = self.config["report"]["raw_absolute"]
+        return {
+            key: [
+                f"{self.root}/evaluate/features/{chosen[key]}/sub-{subject}_roi-{chosen['roi']}_units.h5"
+                for subject in self.subjects
+            ]
+            for key in ("raw", "absolute")
+        }
+
+    def raw_absolute_settings(self) -> dict:
+        """Return what that comparison needs to know."""
+        chosen = self.config["report"]["raw_absolute"]
+        return {"layer": chosen["layer"], "test": chosen["test"], "simulated": self.simulated}
 
     def page_settings(self) -> dict:
         """Return what the first page needs to know: all settings, because it prints them, in alphabetical order.

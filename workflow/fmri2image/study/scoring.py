@@ -16,9 +16,10 @@ class ScoringQuestions(DecodingQuestions):
         network = self.decoders[wildcards.decoder]["network"]
         sets = self._accuracy_sets(wildcards.decoder)
         source = f"sub-{wildcards.subject}_roi-{wildcards.roi}"
+        layers = self.decoder_layers(wildcards.decoder)
         return {
             "decoded": self.decoded_files(wildcards.decoder, source),
-            "true": [file for stimulus_set in sets for file in self.feature_files(network, stimulus_set)],
+            "true": [file for stimulus_set in sets for file in self.feature_files(network, stimulus_set, layers)],
         }
 
     def score_features_settings(self, wildcards: Any) -> dict:
@@ -26,7 +27,7 @@ class ScoringQuestions(DecodingQuestions):
         return {
             "tests": self.accuracy_tests(wildcards.decoder),
             "sets": self._accuracy_sets(wildcards.decoder),
-            "layers": self.layers(self.decoders[wildcards.decoder]["network"]),
+            "layers": self.decoder_layers(wildcards.decoder),
             "permutations": self.config["evaluate"]["permutations"],
             "seed": self.config["seed"],
             "simulated": self.simulated,
@@ -108,11 +109,21 @@ class ScoringQuestions(DecodingQuestions):
             chosen = self.decode_settings(decoder)
             settings |= {key: chosen[key] for key in ("tests", "layers")}
             settings |= {
-                "decoder": {key: chosen["decoder"][key] for key in ("alpha", "n_voxels", "chunk")},
+                "decoder": chosen["decoder"],
                 "rois": self.decoder_rois(decoder),
                 "seed": self.config["seed"],
             }
         return settings
+
+    def recovery_modules(self) -> list[str]:
+        """Return the module of the primary method's decoder, which is fitted again to responses without noise."""
+        decoder = self.methods[self.config["report"]["primary"]["method"]].get("decoder")
+        return [self.decoder_module(decoder)] if decoder else []
+
+    def refit_modules(self, method: str) -> list[str]:
+        """Return the modules that refitting a named method finds through settings, for the code digest."""
+        decoder = self.methods[method].get("decoder")
+        return [*self.method_modules(method), *([self.decoder_module(decoder)] if decoder else [])]
 
     def method_tests(self, method: str) -> list[str]:
         """Return the tests for which some analysis runs a named method."""

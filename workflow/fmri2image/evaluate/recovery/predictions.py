@@ -9,7 +9,7 @@ import torch
 
 from fmri2image.core.arrays import LabelledArray, open_h5, row_index
 from fmri2image.core.seeds import generator_for
-from fmri2image.decode.ridge import RidgeDecoder, RidgeSettings
+from fmri2image.decode.in_memory import decode_layer, fit_in_memory
 from fmri2image.evaluate.recovery.responses import finite_mean
 from fmri2image.evaluate.recovery.table import recovery_row
 from fmri2image.evaluate.similarity import column_correlation
@@ -33,7 +33,7 @@ def noise_free_accuracy(
     areas : mapping from area to boolean array of shape (n_voxels,)
     features : mapping from (stimulus set, layer) to feature file
     settings : mapping
-        ``tests`` (those with ``training``), ``layers``, ``decoder`` (``alpha``, ``n_voxels``, ``chunk``), ``seed``.
+        ``tests`` (those with ``training``), ``layers``, ``decoder`` (its entry), ``seed``.
 
     Returns
     -------
@@ -42,11 +42,14 @@ def noise_free_accuracy(
         response varies.
     """
     options = settings["decoder"]
-    ridge = RidgeSettings(options["alpha"], options["n_voxels"], options["chunk"])
     tests = {name: test for name, test in settings["tests"].items() if "training" in test}
     trainings = {
-        (roi, training): RidgeDecoder(
-            responses[training].values[:, inside], np.arange(len(responses[training].rows)), ridge, torch.device("cpu")
+        (roi, training): fit_in_memory(
+            responses[training].values[:, inside],
+            np.arange(len(responses[training].rows)),
+            options,
+            torch.device("cpu"),
+            {area: mask[inside] for area, mask in areas.items()},
         )
         for roi, inside in areas.items()
         for training in dict.fromkeys(test["training"] for test in tests.values())
@@ -67,7 +70,8 @@ def noise_free_accuracy(
         for (roi, training), decoder in trainings.items():
             names = [name for name, test in tests.items() if test["training"] == training]
             shown = [tests[name]["stimuli"] for name in names]
-            decoded = decoder.predict(true[training], [responses[s].values[:, areas[roi]] for s in shown])
+            tests_of = [responses[s].values[:, areas[roi]] for s in shown]
+            decoded = decode_layer(decoder, options, true[training], tests_of, [true[s] for s in shown])
             for name, stimulus_set, values in zip(names, shown, decoded, strict=True):
                 found[roi, name].append(finite_mean(column_correlation(values, true[stimulus_set])))
     return {key: float(np.mean(values)) if values else np.nan for key, values in found.items()}
