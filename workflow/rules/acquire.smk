@@ -118,13 +118,13 @@ if study.collection:
 
         rule:
             name:
-                f"fetch_bids_{folder}".replace("-", "_").replace("/", "_")
+                f"fetch_bids_{study.folder_word(folder)}"
             output:
                 folder=directory(f"{study.bids_root}/{folder}"),
             log:
-                f"results/logs/fetch_bids/{study.collection}_{folder.replace('/', '_')}.log",
+                f"results/logs/fetch_bids/{study.collection}_{study.folder_word(folder)}.log",
             benchmark:
-                f"results/benchmarks/fetch_bids/{study.collection}_{folder.replace('/', '_')}.tsv"
+                f"results/benchmarks/fetch_bids/{study.collection}_{study.folder_word(folder)}.tsv"
             localrule: True
             conda:
                 "../../envs/acquire.yaml"

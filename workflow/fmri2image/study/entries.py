@@ -115,7 +115,7 @@ class EntryPattern:
 
     def missing_file(self) -> str:
         """Return the first path of the user's own that names no file; empty for none."""
-        return next((name for name in self.names() if not Path(name).is_file()), "") if self.own else ""
+        return next((name for name in self.names() if not Path(name).exists()), "") if self.own else ""
 
     def _check_told_apart(self) -> None:
         """Check that no name of one subject or layer stands for several."""

@@ -72,6 +72,11 @@ class FetchQuestions(Paths):
             return []
         return [pattern.removeprefix(inside).format(subject=subject, **run.names) for run in self.raw_runs[subject]]
 
+    @staticmethod
+    def folder_word(folder: str) -> str:
+        """Return a folder's path as a word for names of rules and logs."""
+        return re.sub(r"[^A-Za-z0-9]", "_", folder)
+
     def stimulus_folders(self) -> dict[str, list[str]]:
         """Return folders of stimulus pictures inside the dataset, and the files of each that are downloaded."""
         if not any(chapter["from"] == "bids" for chapter in self.config["acquire"].get("stimuli", {}).values()):

@@ -108,9 +108,8 @@ class Amounts:
     @property
     def _collection(self) -> str:
         study = self.study
-        entries = (study.config["samples"].get("published") or {}).get("entries", {})
-        first = next(iter(entries.values()), "").split("-")[0]
-        return study.collection or COLLECTIONS.get(first, "") or study.source
+        named = [COLLECTIONS[one.collection] for one in study.entries() if one.collection in COLLECTIONS]
+        return study.collection or next(iter(named), study.source)
 
     def count(self, stimulus_set: str) -> int:
         """Return the number of stimuli of a set."""
