@@ -1,14 +1,22 @@
-"""Speed of the ridge decoder beside PyFastL2LiR's algorithm, which fits one unit after the other.
+"""Speed of the decoders beside the published algorithms.
 
 ``python tests/benchmarks/decode.py`` prints one JSON line per protocol and precision, at 1,200 trials × 8,000 voxels × 500
 selected voxels, 50 test rows predicted, on both sides:
+
+- ``ridge``: against PyFastL2LiR's way of fitting one unit at a time and keeping its choice of voxels (its option
+  ``save_select_feat``), as ours does; for a stream of channels of 196 units, our Gram matrix and start of workers included;
+
+- ``slr``: sparse linear regression against the published algorithm, one unit at a time (`decode_slr.py`);
+
+and ridge against that package's default way, in which the units of a call share one Gram matrix and no choice of voxels is kept:
 
 - ``ridge_marginal``: units alone; both sides know the Gram matrix already;
 - ``ridge_layer``: a layer as the Kamitani Lab's scripts and our workflow go through it. Theirs fit one channel (196 units)
   per call, and every call makes the Gram matrix again; ours makes it once, starts its workers and takes blocks of units;
 - ``ridge_large_channels``: the same with 784 units per channel.
 
-The reference is written below. It is timed on a few channels, all of which cost the same; ours goes through all of them.
+The references are written below. The last one is timed on a few channels, all of which cost the same; ours goes through
+all of them.
 ``--gpu`` times a GPU at 6,000 × 10,000 and tells the hours for VGG19, three subjects and six areas.
 """
 
@@ -24,7 +32,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path[:0] = [str(ROOT / "workflow"), str(Path(__file__).parent)]
+
+import decode_slr  # noqa: E402
 
 from fmri2image.decode.decoders import Context, Decoder, fit_decoder  # noqa: E402
 from fmri2image.decode.standardise import Standardisation  # noqa: E402
@@ -101,6 +111,19 @@ def fit_one_by_one(x: np.ndarray, y: np.ndarray, gram: np.ndarray, k: int) -> tu
     return weights, intercepts
 
 
+def correlate(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the correlation of every column of x with y."""
+    centred = x - x.mean(axis=0)
+    return centred.T @ (y - y.mean()) / ((len(x) - 1) * x.std(axis=0, ddof=1) * y.std(ddof=1))
+
+
+def fit_alone(x: np.ndarray, y: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the chosen voxels (k,), their weights and the intercept of one unit, which shares nothing with others."""
+    chosen = np.argsort(-np.abs(correlate(x, y)))[:k]
+    solved = np.linalg.solve(penalised_gram(x[:, chosen]), np.append(y @ x[:, chosen], y.sum()))
+    return chosen, solved[:-1], solved[-1]
+
+
 def timed(function: Callable) -> tuple[float, object]:
     started = time.perf_counter()
     result = function()
@@ -175,6 +198,44 @@ def compare(name: str, side: int, n_channels: int, n_reference: int, precision: 
     }
 
 
+def compare_alone(n_channels: int, n_reference: int, precision: str, workers: int, block: int) -> dict:
+    """Time a stream of channels, and single units of it by the reference; return the line to be printed."""
+    dtype = np.dtype(precision).type
+    data = Simulation(N_TRIALS, N_VOXELS, 14)
+    channels = [data.channel() for _ in range(n_channels)]
+    per_call = max(1, block // 14**2)
+    blocks = [np.concatenate(channels[i : i + per_call], axis=1) for i in range(0, n_channels, per_call)]
+    x, t = standardised(data.responses, data.responses, dtype), standardised(data.test, data.responses, dtype)
+
+    def reference(values: np.ndarray) -> np.ndarray:
+        predicted = []
+        for unit in standardised(values, values, dtype).T:
+            chosen, weights, intercept = fit_alone(x, unit, N_SELECTED)
+            predicted.append(t[:, chosen] @ weights + intercept)
+        return np.column_stack(predicted)
+
+    def ours() -> list[np.ndarray]:
+        training = Training(data.responses, np.arange(N_TRIALS), Standardisation(), torch.device("cpu"), precision)
+        decoder = fit_decoder(training, SETTINGS, Context(workers=workers))
+        return [decoder.predict(some, [data.test]).values[0] for some in blocks]
+
+    varied = np.flatnonzero(channels[0].std(axis=0) > 0)[: 2 * n_reference]
+    before, _ = timed(lambda: reference(channels[0][:, varied[:n_reference]]))
+    seconds, found = timed(ours)
+    after, expected = timed(lambda: reference(channels[0][:, varied[n_reference:]]))
+    speed, reference_speed = n_channels * 14**2 / seconds, n_reference / min(before, after)
+    return {
+        "name": "ridge",
+        "ratio": round(speed / reference_speed, 2),
+        "units_per_second": round(speed, 1),
+        "reference_units_per_second": round(reference_speed, 1),
+        "protocol": {"units": n_channels * 14**2, "reference_units": 2 * n_reference},
+        "precision": precision,
+        "threads": workers,
+        "difference": _difference(expected, channels[0][:, varied[n_reference:]], found[0][:, varied[n_reference:]]),
+    }
+
+
 def _difference(predicted: np.ndarray, channel: np.ndarray, found: np.ndarray) -> float:
     """Return the largest difference of predictions over the SD of the unit's predictions; 99 % of units are as near."""
     mean, sd = channel.mean(0, dtype=float), channel.std(0, dtype=float, ddof=1)
@@ -212,6 +273,11 @@ def on_gpu(n_units: int, memory_share: float) -> Iterator[dict]:
 def lines(precisions: list[str], names: list[str], workers: int, channels: int) -> Iterator[dict]:
     """Yield one line per protocol and precision."""
     for precision in precisions:
+        if "alone" in names:
+            yield compare_alone(channels, 16, precision, workers, 4096)
+    if "slr" in names:
+        yield decode_slr.compare(decode_slr.options(["--workers", str(workers)]))
+    for precision in precisions:
         if "marginal" in names:
             yield compare("ridge_marginal", 14, 6, 3, precision, workers, 196)
         if "layer" in names:
@@ -225,7 +291,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--precision", nargs="+", default=["float32", "float64"])
-    parser.add_argument("--protocol", nargs="+", default=["marginal", "layer", "large_channels"])
+    parser.add_argument("--protocol", nargs="+", default=["alone", "slr", "marginal", "layer", "large_channels"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--channels", type=int, default=64, help="of 196 units, for the layer")
     parser.add_argument("--units", type=int, default=65_536, help="on the GPU")

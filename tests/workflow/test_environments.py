@@ -36,7 +36,10 @@ def lock_lines() -> list[str]:
 
 
 def test_every_stage_has_an_environment():
-    stages = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")} - {"common", "plan"}  # `plan` is no stage
+    stages = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")} - {
+        "common",
+        "plan",
+    }  # `plan` is no stage
     assert stages <= {path.stem for path in CONDA_FILES}
 
 

@@ -1,9 +1,9 @@
 # One rule per decoder and group of layers, because the layers are the outputs.
-for name, decoder, layers in study.decode_jobs():
+for word, decoder, layers in study.decode_jobs():
 
     rule:
         name:
-            name
+            f"decode_features_{word}"
         input:
             samples="results/{dataset}/samples/sub-{subject}.h5",
             features=study.decode_inputs(decoder, layers),
@@ -11,9 +11,9 @@ for name, decoder, layers in study.decode_jobs():
             layers=study.decode_outputs(decoder, layers),
             kept=study.kept_outputs(decoder, layers),
         log:
-            f"results/logs/decode_features/{{dataset}}_{name}_sub-{{subject}}_roi-{{roi}}.log",
+            f"results/logs/decode_features/{{dataset}}_{word}_sub-{{subject}}_roi-{{roi}}.log",
         benchmark:
-            f"results/benchmarks/decode_features/{{dataset}}_{name}_sub-{{subject}}_roi-{{roi}}.tsv"
+            f"results/benchmarks/decode_features/{{dataset}}_{word}_sub-{{subject}}_roi-{{roi}}.tsv"
         conda:
             "../../envs/decode.yaml"
         threads: study.decode_workers()

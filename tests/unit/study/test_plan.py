@@ -174,7 +174,12 @@ def test_amounts_of_decoding_and_reconstruction():
     assert amounts.amount("decoded_units", job) == 14_861_288
     assert amounts.amount("gathered_gb", job) == pytest.approx(14_861_288 * 500**2 * 4 / 1e9)
     assert amounts.amount("decoded_gb", job) == pytest.approx(14_861_288 * (50 + 40 + 10) * 4 / 1e9)
-    assert amounts.amount("block_gb", job) == pytest.approx(224**2 * 11_700 * 8 / 1e9)
+    assert amounts.amount("gram_gb", job) == pytest.approx(11_700**2 * 4 / 1e9)
+    assert amounts.amount("pruned_gb", job) == 0
+    slr = Job("decode_features_slr_fc8", {"subject": "01", "roi": "VC"}, (outputs[-1].replace("/ridge/", "/slr/"),))
+    assert amounts.amount("gathered_gb", slr) == 0
+    assert amounts.amount("pruned_gb", slr) == pytest.approx(1000 * 500**2 * 4 / 1e9)
+    assert amounts.amount("gram_gb", slr) == pytest.approx(11_700**2 * 8 / 1e9)
     images = Job("reconstruct_images", {"method": "icnn", "source": "sub-01_roi-VC", "test": "shapes"})
     assert amounts.amount("matching_tflop", images) == pytest.approx(40 * 250 * forward_tflop("vgg19", layers))
     assert amounts.amount("batch_gb", images) == pytest.approx(10 * 14_861_288 * 4 / 1e9)

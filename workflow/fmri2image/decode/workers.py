@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
@@ -153,7 +154,10 @@ def _anonymous(name: str) -> Any:
 def _open(place: _Place) -> np.ndarray:
     with Path(place.path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        return np.ndarray(place.shape, place.dtype, buffer=mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        array = np.ndarray(place.shape, place.dtype, buffer=mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+    # Every page once, or pages that are met later would look like memory that a task has lost.
+    array.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].max(initial=0)
+    return array
 
 
 def _run(function: Task, places: Mapping[str, _Place], item: Any) -> Any:
@@ -170,6 +174,8 @@ def _run(function: Task, places: Mapping[str, _Place], item: Any) -> Any:
 def _begin() -> threadpool_limits:
     """Prepare a worker process, once: looking for BLAS libraries, which the function's module loaded, takes a millisecond."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    # Loky ends a process that has grown by 300 MB, which shared arrays do in its eyes; starting anew costs a second each time.
+    process_executor._MAX_MEMORY_LEAK_SIZE = 1 << 62
     return threadpool_limits(1)
 
 

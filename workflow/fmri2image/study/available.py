@@ -140,7 +140,9 @@ class Available(RawFiles):
             network = self.decoders.get(row["decoder"], {}).get("network")
             tests = []
             for test in row["tests"]:
-                lacking = [] if network not in self.networks or test not in self.tests else sorted(self.sets_of_test(test))
+                lacking = (
+                    [] if network not in self.networks or test not in self.tests else sorted(self.sets_of_test(test))
+                )
                 lacking = [name for name in lacking if not self.featured(network, name)]
                 if lacking:
                     reason = (

@@ -77,7 +77,7 @@ class DecodingQuestions(Paths):
         return [file for name in self.feature_sets(decoder) for file in self.feature_files(network, name, layers)]
 
     def decode_jobs(self) -> list[tuple[str, str, list[str]]]:
-        """Return the rules of decoding: a name, the decoder, and the layers that one job decodes."""
+        """Return the rules of decoding: a word for the name, the decoder, and the layers that one job decodes."""
         most = self.config["decode"].get("layers_per_job")
         found = []
         for decoder in self.fitted_decoders():
@@ -86,7 +86,7 @@ class DecodingQuestions(Paths):
             parts = [layers[start : start + step] for start in range(0, len(layers), step)]
             for part in parts:
                 name = decoder if len(parts) == 1 else f"{decoder}_{part[0]}"
-                found.append((f"decode_features_{name}".replace("-", "_"), decoder, part))
+                found.append((name.replace("-", "_"), decoder, part))
         return found
 
     def decode_outputs(self, decoder: str, layers: list[str]) -> list[str]:

@@ -80,7 +80,9 @@ class NameChecks(SourceChecks):
         for name, decoder in self.decoders.items():
             known_name(decoder["network"], self.networks, f"decode.decoders.{name}.network", "features.networks")
             for layer in decoder.get("layers", []):
-                known_name(layer, self.layers(decoder["network"]), f"decode.decoders.{name}.layers", "that network's layers")
+                known_name(
+                    layer, self.layers(decoder["network"]), f"decode.decoders.{name}.layers", "that network's layers"
+                )
             self._check_norm_reference(name, decoder["norm_reference"])
         for name, method in self.methods.items():
             if "decoder" in method:

@@ -12,7 +12,6 @@ from fmri2image.study.paths import TRUE_FEATURES
 from fmri2image.study.plan_jobs import Job
 from fmri2image.study.plan_known import (
     AREA_VOXELS,
-    BLOCK_BYTES,
     COLLECTIONS,
     FLOAT,
     SIMULATED_VOXEL,
@@ -191,9 +190,8 @@ class Amounts:
 
     def _decoded(self, job: Job) -> tuple[str, list[str]]:
         """Network and layers that a job decodes or scores."""
-        network = self.study.decoders[self._decoder(job)]["network"]
-        written = _layers(job, "decode")
-        return network, written or self.study.layers(network)
+        decoder = self._decoder(job)
+        return self.study.decoders[decoder]["network"], _layers(job, "decode") or self.study.decoder_layers(decoder)
 
     def decoded_units(self, job: Job) -> float:
         """Units times training sets; under cross-validation the number of folds is not known and counts 1."""
@@ -202,9 +200,18 @@ class Amounts:
 
     def gathered_gb(self, job: Job) -> float:
         """GB of the blocks of the Gram matrix that the decoders are solved from: the square of the selected voxels, float32."""
-        n_voxels = min(self.study.decoders[self._decoder(job)].get("n_voxels") or self._n_voxels, self._n_voxels)
-        solved_alone = n_voxels < self._n_voxels  # decoders of all voxels share one decomposition
-        return self.decoded_units(job) * n_voxels**2 * FLOAT * solved_alone
+        return self._solved_gb(job, "ridge")
+
+    def pruned_gb(self, job: Job) -> float:
+        """The same of sparse linear regression, per 200 iterations."""
+        entry = self.study.decoders[self._decoder(job)]
+        return self._solved_gb(job, "slr") * entry.get("iterations", 200) / 200
+
+    def _solved_gb(self, job: Job, kind: str) -> float:
+        entry = self.study.decoders[self._decoder(job)]
+        n_voxels = min(entry.get("n_voxels") or self._n_voxels, self._n_voxels)
+        shared = kind == "ridge" and n_voxels == self._n_voxels  # decoders of all voxels share one decomposition
+        return 0.0 if shared or entry["decoder"] != kind else self.decoded_units(job) * n_voxels**2 * FLOAT
 
     def decoded_gb(self, job: Job) -> float:
         """GB of decoded features of all tests, float32."""
@@ -237,29 +244,11 @@ class Amounts:
         rows = min(study.networks[network]["batch"], self.count(stimulus_set))
         return self._units(network, _layers(job, "features")) * rows * FLOAT
 
-    def block_gb(self, job: Job) -> float:
-        """GB of the products of all voxels with the block of units that decoding handles at a time, float64.
-
-        A block has whole channels: as many as `decode.layers` reads of the training features at a time, at least one.
-        """
-        network, layers = self._decoded(job)
-        tests = self.study.decoder_tests(self._decoder(job))
-        n_training = sum(self.count(name) for name in self.study.training_sets(tests))
-        largest = 0
-        for layer in layers:
-            units = self._units(network, [layer])
-            step = self._units_per_channel(network, layer)
-            blocks = max(1, int(BLOCK_BYTES // max(1, step * n_training * 8)))
-            largest = max(largest, min(units, step * blocks))
-        return largest * self._n_voxels * 8e-9
-
-    def _units_per_channel(self, network: str, layer: str) -> int:
-        from fmri2image.study.plan_networks import channel_units
-
-        try:
-            return channel_units(self.study.networks[network]["network"])[layer]
-        except (ConfigError, KeyError):
-            return 0  # told by _units
+    def gram_gb(self, job: Job) -> float:
+        """GB of the Gram matrix of the largest area, which bounds the memory of decoding from below."""
+        entry = self.study.decoders[self._decoder(job)]
+        double = entry.get("precision", "float64" if entry["decoder"] == "slr" else "float32") == "float64"
+        return self._n_voxels**2 * FLOAT * (2 if double else 1)
 
     @property
     def _n_voxels(self) -> int:
@@ -311,7 +300,8 @@ DRIVERS: dict[str, Callable[[Amounts, Job], float]] = {
     "decoded_units": Amounts.decoded_units,
     "gathered_gb": Amounts.gathered_gb,
     "decoded_gb": Amounts.decoded_gb,
-    "block_gb": Amounts.block_gb,
+    "pruned_gb": Amounts.pruned_gb,
+    "gram_gb": Amounts.gram_gb,
     "matching_tflop": Amounts.matching_tflop,
     "batch_gb": Amounts.batch_gb,
     "refits": Amounts.refits,

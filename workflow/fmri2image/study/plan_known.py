@@ -13,7 +13,6 @@ STIMULI = {
     "brains": {"train": 290, "test": 70},
 }
 COLLECTIONS = {"deeprecon": "ds001506", "god": "ds001246"}  # of the registry, by the beginning of an entry's name
-BLOCK_BYTES = 200_000_000  # of `decode.layers`
 # Voxels of the largest area, visual cortex: of the first subject, or of the demo; others are taken for ds001506's 2 mm.
 AREA_VOXELS = {"ds001506": 11_700, "ds001246": 4_466, "miyawaki2008": 1_000, "simulated": 1_200}
 UNKNOWN_SET = 100  # stimuli of a set that nobody has listed yet

@@ -21,12 +21,6 @@ def layer_units(name: str) -> dict[str, int]:
     return {layer: prod(shape) for layer, shape in _network(name).layer_shapes.items()}
 
 
-def channel_units(name: str) -> dict[str, int]:
-    """Return the units of one channel of every layer; all units of a fully connected layer."""
-    shapes = _network(name).layer_shapes.items()
-    return {layer: prod(shape[1:]) if len(shape) > 1 else shape[0] for layer, shape in shapes}
-
-
 def forward_tflop(name: str, layers: Sequence[str]) -> float:
     """Return the 10^12 floating-point operations of one image's pass through a network, as far as some layers need."""
     return _forward_tflop(name, tuple(layers))

@@ -9,7 +9,6 @@ from fmri2image.acquire.phantom import paradigm
 from fmri2image.study.data import DataQuestions
 from fmri2image.study.paths import TRUE_FEATURES
 
-
 # Areas that share no voxel.
 DISTINCT_AREAS = ("V1", "V2", "V3", "V4", "LOC", "FFA", "PPA")
 
