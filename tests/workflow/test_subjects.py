@@ -39,7 +39,9 @@ def test_files_are_those_of_the_subject(config):
         assert len(inputs["series"]) == len(inputs["events"]) == len(study.runs[subject]) == 22
         raw = set(study.raw_files(subject))
         assert set(inputs["events"]) <= raw
-        assert set(study.reference_inputs(wildcards).values()) | set(study.inplane_images(wildcards)) <= raw
+        reference = study.reference_inputs(wildcards)
+        files = [file for one in reference.values() for file in ([one] if isinstance(one, str) else one)]
+        assert {*files, *study.inplane_images(wildcards)} <= raw
         assert all(f"sub-{subject}" in file for file in [*raw, *inputs["series"], *study.motion_tables(wildcards)])
 
 
@@ -61,7 +63,7 @@ def test_the_runs_of_another_subject_do_not_count(config):
 def test_in_ds001246_one_sidecar_serves_all_runs_of_a_task(config):
     config["acquire"]["simulate"]["dialect"] = "ds001246"
     study = load_study(config)
-    sidecar = study.reference_inputs(SimpleNamespace(subject="02"))["sidecar"]
+    (sidecar,) = study.reference_inputs(SimpleNamespace(subject="02"))["sidecar"]
     assert sidecar == "results/phantom/bids/task-perception_bold.json"
     assert sidecar in study.dataset_files()
     # The sidecars at the top hold the scanner's settings, so the rule that writes them must know these.
