@@ -153,6 +153,8 @@ def write_study(folder: Path, *, transductive: bool = False, simulated: bool = T
         "identification_figure": ["identification"],
         "methods_figure": ["methods"],
         "decoding_figure": ["decoding_accuracy"],
+        "selection_figure": ["voxel_selection"],
+        "raw_absolute_figure": [],
         "norm_figure": ["norm_correction"] if simulated else [],
         "quality": [f"sub-{subject}_preprocess" for subject in SUBJECTS] if simulated else [],
         "sheets": ["images_icnn_roi-V1_test", "images_icnn_roi-VC_test", "images_icnn_roi-VC_imagery"],

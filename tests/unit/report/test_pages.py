@@ -113,7 +113,8 @@ def test_first_page_compares_with_the_truth_where_there_is_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "without", [("accuracy", "decoding_figure"), ("methods_figure",), ("norm_figure", "quality", "motion")]
+    "without",
+    [("accuracy", "decoding_figure", "selection_figure"), ("methods_figure",), ("norm_figure", "quality", "motion")],
 )
 def test_first_page_does_without_what_a_study_lacks(tmp_path, without):
     page = summary(tmp_path, without=without)

@@ -8,7 +8,7 @@ from small_study import CODE, accuracy, settings, write_study
 
 from fmri2image.core.tables import write_table
 from fmri2image.report.assumed_names import assumed_names
-from fmri2image.report.figures import draw_decoding_accuracy
+from fmri2image.report.decoding_figures import draw_decoding_accuracy
 from fmri2image.report.page_figures import HIDDEN_CEILING
 from fmri2image.report.summary import write_summary
 

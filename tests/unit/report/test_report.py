@@ -8,7 +8,8 @@ from PIL import Image
 from small_study import accuracy, identification
 
 from fmri2image.core.tables import write_table
-from fmri2image.report.figures import draw_decoding_accuracy, draw_identification, draw_methods
+from fmri2image.report.decoding_figures import draw_decoding_accuracy
+from fmri2image.report.figures import draw_identification, draw_methods
 from fmri2image.report.headline import headline
 from fmri2image.report.style import (
     PRINT_DPI,

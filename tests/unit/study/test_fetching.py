@@ -89,7 +89,7 @@ def test_tests_that_are_left_out_are_not_fetched():
     shown = {file.stimulus_set for file in study("ds001506", ONE).bids_files()}
     assert shown == {"", "train", "test", "shapes", "letters"}  # no imagery without the pictures that train for it
     assert "imagery" in {file.stimulus_set for file in study("ds001506", {**ONE, **GIVEN}).bids_files()}
-    few = {**ONE, "analyses": [{"method": "icnn", "rois": ["VC"], "tests": ["shapes"]}]}
+    few = {**ONE, "analyses": [{"method": "icnn", "rois": ["VC"], "tests": ["shapes"]}], "decode/analyses": None}
     assert {file.stimulus_set for file in study("ds001506", few).bids_files()} == {"", "train", "shapes"}
 
 

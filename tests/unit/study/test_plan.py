@@ -271,8 +271,8 @@ def test_small_disks_small_memory_and_short_times_are_told(monkeypatch):
 def test_memory_below_the_table_is_told():
     study = load_study(config("ds001506"))
     outputs = tuple(f"results/ds001506/decode/ridge/vgg19/sub-01_roi-VC/{layer}.h5" for layer in study.layers("vgg19"))
-    plan = make_plan(study, [Job("decode_features_ridge", {"subject": "01"}, outputs, mem_mb=4000)], read_rates())
-    assert [w for w in plan.warnings if w.startswith("rule decode_features asks for 4.0 GB of memory")]
+    plan = make_plan(study, [Job("decode_features_ridge", {"subject": "01"}, outputs, mem_mb=1000)], read_rates())
+    assert [w for w in plan.warnings if w.startswith("rule decode_features asks for 1.0 GB of memory")]
     plan = make_plan(study, [Job("decode_features_ridge", {"subject": "01"}, outputs, mem_mb=64000)], read_rates())
     assert not [w for w in plan.warnings if "of memory" in w]
 

@@ -48,14 +48,16 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
         ``decoding_accuracy.tsv``; the column ``normalised`` may be absent.
     outputs : sequence of path
     settings : mapping
-        ``simulated``, ``decoder`` (the primary method's; None takes the first of the table), ``primary`` (its ``roi`` is
+        ``simulated``, ``decoder`` (the primary method's; the first of the table where it has none or that was not scored), ``primary`` (its ``roi`` is
         drawn as lines; the first area of the table where it is not there).
     """
     table = table[table["metric"] == "unit_correlation"]
     if table.empty:
         draw_words(NOTHING, outputs)
         return
-    decoder = settings.get("decoder") or table["decoder"].iloc[0]
+    decoder = settings.get("decoder")
+    if decoder not in set(table["decoder"]):
+        decoder = table["decoder"].iloc[0]
     table = table[table["decoder"] == decoder]
     tests, layers, rois = (list(dict.fromkeys(table[column])) for column in ("test", "layer", "roi"))
     subjects = sorted(table["subject"].unique())

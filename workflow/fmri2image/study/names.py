@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
+from fmri2image.study.available import Skipped
 from fmri2image.study.check import known_name
 from fmri2image.study.raw import BRAIN, MANIFESTED, RAW
 from fmri2image.study.sources import SourceChecks
@@ -117,15 +118,16 @@ class NameChecks(SourceChecks):
         for key in ("raw", "absolute") if chosen else ():
             name, where = chosen[key], f"report.raw_absolute.{key}"
             known_name(name, self.decoders, where, "decode.decoders")
-            rows = [row for row in self.decoder_rows if row["decoder"] == name]
+            known_name(chosen["test"], self.tests, "report.raw_absolute.test", "tests")
             known_name(chosen["layer"], self.decoder_layers(name), "report.raw_absolute.layer", "that decoder's layers")
-            if not any(chosen["test"] in row["tests"] and chosen["roi"] in row["rois"] for row in rows):
-                raise ConfigError(
-                    f"config: {where}: no analysis takes decoder '{name}' to area '{chosen['roi']}' and test "
-                    f"'{chosen['test']}'; add it to decode.analyses."
-                )
             if self.decoders[name].get("transform", "raw") != ("raw" if key == "raw" else "absolute"):
                 raise ConfigError(f"config: {where}: decoder '{name}' needs 'transform: {key}'.")
+        if chosen and not self.draws_raw_absolute:
+            reason = (
+                f"decoders {chosen['raw']} and {chosen['absolute']} are not both scored on area {chosen['roi']} and test "
+                f"{chosen['test']} (decode: analyses)"
+            )
+            self.skipped.append(Skipped("figure of raw and absolute features", reason))
 
     def _check_primary(self) -> None:
         primary = self.config["report"]["primary"]

@@ -148,6 +148,21 @@ class Paths(Available):
             if self.decoders[name]["decoder"] in CHOOSES and self.decoders[name]["n_voxels"] is not None
         ]
 
+    @property
+    def draws_raw_absolute(self) -> bool:
+        """Whether both decoders of the figure of raw and absolute features are scored."""
+        chosen = self.config["report"].get("raw_absolute")
+        if not chosen:
+            return False
+        made = {
+            row["decoder"]
+            for row in self.decoder_rows
+            if chosen["roi"] in row["rois"] and chosen["test"] in row["tests"]
+        }
+        return all(
+            chosen[key] in made and chosen["test"] in self.accuracy_tests(chosen[key]) for key in ("raw", "absolute")
+        )
+
     def selection_files(self) -> list[str]:
         """Return the tables that say from which areas voxels were chosen."""
         return [
@@ -270,7 +285,7 @@ class Paths(Available):
             "methods": len(self.compared_methods()) > 1,
             "decoding_accuracy": bool(self.accuracy_files()),
             "voxel_selection": bool(self.selection_files()),
-            "raw_absolute": "raw_absolute" in self.config["report"],
+            "raw_absolute": self.draws_raw_absolute,
             "norm_correction": bool(self.norm_variants()),
         }
         return {name: [f"{self.root}/figures/{name}.png"] * present for name, present in names.items()}

@@ -203,7 +203,7 @@ class Amounts:
         return self._solved_gb(job, "ridge")
 
     def pruned_gb(self, job: Job) -> float:
-        """The same of sparse linear regression, per 200 iterations."""
+        """Return the same of sparse linear regression, per 200 iterations."""
         entry = self.study.decoders[self._decoder(job)]
         return self._solved_gb(job, "slr") * entry.get("iterations", 200) / 200
 
