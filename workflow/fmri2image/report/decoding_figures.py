@@ -48,8 +48,8 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
         ``decoding_accuracy.tsv``; the column ``normalised`` may be absent.
     outputs : sequence of path
     settings : mapping
-        ``simulated``, ``decoder`` (the primary method's; the first of the table where it has none or that was not scored), ``primary`` (its ``roi`` is
-        drawn as lines; the first area of the table where it is not there).
+        ``simulated``, ``decoder`` (the primary method's; the first of the table where it has none or that was not scored),
+        ``primary`` (its ``roi`` is drawn as lines; the first area of the table where it is not there).
     """
     table = table[table["metric"] == "unit_correlation"]
     if table.empty:
