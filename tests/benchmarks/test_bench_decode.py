@@ -8,7 +8,9 @@ from decode import main
 
 @pytest.mark.slow
 def test_bench_decode(capsys):
-    main(["--precision", "float32", "float64"])
+    main(
+        ["--precision", "float32", "--protocol", "alone", "slr", "marginal", "--channels", "8"]
+    )  # the script alone tells more
     printed = capsys.readouterr().out
     with capsys.disabled():
         print(f"\n{printed}")

@@ -11,19 +11,28 @@ LIBRARY = "workflow/fmri2image"
 EDIT = "\nEDITED = True\n"
 
 # The tiny study: one person, one area, two tests (seen and imagined); `icnn` on both, from decoded and from true features,
-# and `pixels` on the first, from samples.
+# and `pixels` on the first, from samples. Besides `ridge`, features alone are decoded by `ridge-absolute` and `slr`.
 TABLES = {
     "gather_tables": 1, "plot_identification": 1, "plot_methods": 1, "plot_decoding_accuracy": 1,
     "write_subject_page": 1, "write_summary": 1,
 }  # fmt: skip
 FIGURES = {"plot_identification": 1, "write_summary": 1}  # the summary holds the figure
-SCORES = {"score_images": 5, "score_features": 1, "score_recovery": 1}
+SCORES = {"score_images": 5, "score_features": 3, "score_recovery": 1, "plot_raw_absolute": 1}
 PIXELS = {"fit_method": 1, "reconstruct_images": 1, "score_images": 1, "plot_sheet": 1}
 ICNN_SHOWN = {"plot_sheet": 2, "plot_examples": 1, "score_recovery": 1}
 ICNN_DECODED = {"reconstruct_images": 2, "score_images": 2, **ICNN_SHOWN}
 ICNN = {"reconstruct_images": 4, "score_images": 4, **ICNN_SHOWN}
-DECODE = {"decode_features_ridge": 1, "score_features": 1, **ICNN_DECODED, **TABLES}
-FEATURES = {"extract_features_vgg_small": 4, "decode_features_ridge": 1, "score_features": 1, **ICNN, **TABLES}
+MAPS_OF_RIDGE = {"map_voxels_ridge": 1, "map_voxels_ridge_absolute": 1, "plot_voxel_selection": 1}
+MAPS_OF_SLR = {"map_voxels_slr": 1, "plot_voxel_selection": 1}
+# Both decoders of ridge regression, and whatever follows from them.
+RIDGE_ALONE = {
+    "decode_features_ridge": 1, "decode_features_ridge_absolute": 1, "score_features": 2, "plot_raw_absolute": 1,
+    **MAPS_OF_RIDGE,
+}  # fmt: skip
+RIDGE = {**RIDGE_ALONE, **ICNN_DECODED, **TABLES}
+SLR = {"decode_features_slr": 1, "score_features": 1, **MAPS_OF_SLR, **TABLES}
+DECODE = {**SLR, **RIDGE, "score_features": 3}
+FEATURES = {"extract_features_vgg_small": 4, **DECODE, **ICNN}
 
 
 def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
@@ -33,10 +42,15 @@ def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("report/figures.py", {**FIGURES, "plot_decoding_accuracy": 1, "plot_methods": 1}),
+        ("report/figures.py", {**FIGURES, "plot_methods": 1}),
+        ("report/decoding_figures.py", {"plot_decoding_accuracy": 1, "plot_voxel_selection": 1, "write_summary": 1}),
+        ("report/raw_absolute.py", {"plot_raw_absolute": 1, "write_summary": 1}),
         ("reconstruct/icnn.py", {**ICNN, **TABLES}),
         ("reconstruct/pixels.py", {**PIXELS, **TABLES}),
-        ("decode/ridge.py", DECODE),
+        ("decode/ridge.py", RIDGE),
+        ("decode/slr.py", SLR),
+        ("decode/maps.py", {**MAPS_OF_RIDGE, **MAPS_OF_SLR, "write_summary": 1}),
+        ("decode/cross_validated.py", {}),  # no decoder of this study
     ],
 )
 def test_editing_a_module_reruns_what_uses_it(tiny_copy, module, expected):
@@ -53,7 +67,7 @@ def test_editing_a_metric_reruns_scores_and_reconstructs_nothing(tiny_copy):
     tiny_copy.append(f"{LIBRARY}/evaluate/similarity.py", EDIT)
     jobs = tiny_copy.jobs()
     assert jobs["score_images"] == 5
-    assert set(jobs) - {"score_features", "score_recovery"} == {"score_images", *TABLES}
+    assert set(jobs) - {"score_features", "score_recovery", "plot_raw_absolute"} == {"score_images", *TABLES}
 
 
 def test_editing_the_simulator_reruns_everything_after_the_stimuli(tiny_copy):
@@ -73,7 +87,8 @@ def test_editing_a_script_reruns_its_rule(tiny_copy):
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        pytest.param("alpha: 100,", "alpha: 50,", DECODE, id="decoder"),
+        pytest.param("alpha: 100,", "alpha: 50,", RIDGE, id="decoder"),
+        pytest.param("iterations: 50,", "iterations: 60,", SLR, id="another decoder"),
         pytest.param("evaluations: 8,", "evaluations: 9,", {**ICNN, **TABLES}, id="method"),
         # Snakemake compares parameters without their names, so a swap is the hard case.
         pytest.param(
@@ -91,6 +106,17 @@ def test_changing_a_setting_reruns_what_uses_it(tiny_copy, old, new, expected):
     tiny_copy.replace(CONFIG, old, new)
     jobs = tiny_copy.jobs()
     assert {name: count for name, count in jobs.items() if name != "plot_sheet" or "plot_sheet" in expected} == expected
+
+
+def test_memory_and_processes_of_decoding_redraw_the_page_that_prints_them_and_decode_nothing(tiny_copy):
+    tiny_copy.replace(CONFIG, "\ndecode:\n", "\ndecode:\n  memory_gb: 2\n  workers: 2\n  gpu_memory_share: 0.5\n")
+    assert tiny_copy.jobs() == {"write_summary": 1}
+
+
+def test_splitting_decoding_into_jobs_decodes_what_is_split(tiny_copy):
+    tiny_copy.replace(CONFIG, "\ndecode:\n", "\ndecode:\n  layers_per_job: 1\n")
+    jobs = {name for name in tiny_copy.jobs() if name.startswith("decode_features")}
+    assert jobs == {f"decode_features_ridge_{layer}" for layer in ("conv1_1", "conv2_1", "fc8")}
 
 
 def test_changing_a_sample_setting_scans_nobody_again(tiny_copy):
@@ -112,6 +138,8 @@ def test_comments_and_docstrings_rerun_nothing(tiny_copy):
     assert first.startswith('"""') and first.endswith('"""')
     tiny_copy.replace(module, first, '"""Another docstring."""')
     tiny_copy.append(module, "\n\n# A comment at the end.\n")
+    for decoder in ("ridge", "slr", "maps"):
+        tiny_copy.append(f"{LIBRARY}/decode/{decoder}.py", "\n\n# A comment at the end.\n")
     tiny_copy.append("workflow/rules/report.smk", "\n# A comment.\n")
     assert tiny_copy.jobs() == {}
 

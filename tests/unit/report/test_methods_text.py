@@ -4,8 +4,10 @@ import copy
 import re
 
 import pytest
+import yaml
 from small_study import config
 
+from fmri2image.core.digest import WORKFLOW
 from fmri2image.report.methods_text import methods_text
 from fmri2image.report.references import REFERENCES
 
@@ -105,6 +107,7 @@ def test_every_reference_can_be_cited():
         change(["preprocess", "coregister", "cost"], "mutual_information"),
         change(["samples"], {**config()["samples"], "responses": "glm", "glm": {"separate": True}}),
         change(["samples", "motion_limit"], limit),
+        yaml.safe_load((WORKFLOW.parent / "config/phantom-decoders.yaml").read_text(encoding="utf-8")),
     ]
     used = {reference for variant in variants for reference in methods_text(variant).references}
     assert set(REFERENCES.values()) <= used

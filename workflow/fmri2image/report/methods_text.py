@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fmri2image.report.facts import listing, plural
 from fmri2image.report.methods_data import data, preprocessing, samples
+from fmri2image.report.methods_decoding import decoding_text
 from fmri2image.report.references import REFERENCES
 
 JUDGES = {"squeezenet": "SqueezeNet 1.1 [iandola2016]", "efficientnet-lite0": "EfficientNet-Lite0 [tan2019]"}
@@ -49,7 +50,7 @@ def methods_text(config: Mapping, scored: bool = True) -> MethodsText:
         ("Samples", samples(config)),
         ("Training and tests", _tests(config)),
         ("Image features", _features(config)),
-        ("Feature decoding", _decoding(config)),
+        ("Feature decoding", decoding_text(config, {m["decoder"] for m in _used(config).values() if "decoder" in m})),
         ("Norm correction", _norm_correction(config)),
         ("Image reconstruction", _reconstruction(config)),
         ("Evaluation", _evaluation(config, scored)),
@@ -107,25 +108,6 @@ def _features(config: Mapping) -> str:
         if sets:
             parts.append(f"Features of the image set{'s' * (len(sets) > 1)} {listing(sets)} were published by others.")
     return " ".join(parts)
-
-
-def _decoding(config: Mapping) -> str:
-    used = {m["decoder"]: config["decode"]["decoders"][m["decoder"]] for m in _used(config).values() if "decoder" in m}
-    parts = []
-    for name, entry in used.items():
-        if entry["decoder"] == "published":
-            tests = listing(entry["entries"])
-            parts.append(f"Decoded features ({name}; tests {tests}) were published by others and taken as they are.")
-            continue
-        n = entry["n_voxels"]
-        voxels = (
-            "all voxels of an area" if n is None else f"the {n} voxels of an area most correlated with it in training"
-        )
-        parts.append(
-            f"Every unit was predicted by ridge regression ({name}; penalty {entry['alpha']:g} on z-scored data) from {voxels} "
-            "[shen2019, horikawa2017]. Means, standard deviations and the choice of voxels come from training trials only."
-        )
-    return " ".join(parts).replace("[shen2019, horikawa2017]", "[shen2019] [horikawa2017]")
 
 
 def _norm_correction(config: Mapping) -> str:

@@ -8,6 +8,10 @@ REFERENCES = {
     "Neuron 2008; 60: 915–929.",
     "horikawa2017": "Horikawa T, Kamitani Y. Generic decoding of seen and imagined objects using hierarchical visual "
     "features. Nat Commun 2017; 8: 15037.",
+    "bishop2006": "Bishop CM. Pattern recognition and machine learning. Springer 2006.",
+    "dupre2022": "Dupré la Tour T, Eickenberg M, Nunez-Elizalde AO, Gallant JL. Feature-space selection with banded ridge "
+    "regression. NeuroImage 2022; 264: 119728.",
+    "otsuka2025": "Otsuka et al. Overcoming output dimension collapse. 2025; arXiv:2509.15832.",
     "simonyan2015": "Simonyan K, Zisserman A. Very deep convolutional networks for large-scale image recognition. "
     "ICLR 2015; arXiv:1409.1556.",
     "liu1989": "Liu DC, Nocedal J. On the limited memory BFGS method for large scale optimization. "

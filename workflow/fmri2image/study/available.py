@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fmri2image.core.errors import ConfigError
+from fmri2image.decode.decoders import READS_TEST
 from fmri2image.study.raw import FROM_FILES, RawFiles
 
 
@@ -140,10 +141,9 @@ class Available(RawFiles):
             network = self.decoders.get(row["decoder"], {}).get("network")
             tests = []
             for test in row["tests"]:
-                lacking = (
-                    [] if network not in self.networks or test not in self.tests else sorted(self.sets_of_test(test))
-                )
-                lacking = [name for name in lacking if not self.featured(network, name)]
+                known = network in self.networks and test in self.tests  # a wrong name is for the checks of names
+                needed = sorted(self._decoder_sets(row["decoder"], test)) if known else []
+                lacking = [name for name in needed if not self.featured(network, name)]
                 if lacking:
                     reason = (
                         f"there are neither features of the set {lacking[0]} in {network} nor pictures to compute them "
@@ -155,6 +155,12 @@ class Available(RawFiles):
             if tests:
                 kept.append({**row, "tests": tests})
         return kept, skipped
+
+    def _decoder_sets(self, decoder: str, test: str) -> set[str]:
+        """Return the stimulus sets without whose true features decoded features cannot be made, or not be scored."""
+        if self.decoders[decoder]["decoder"] == "published":
+            return {self.tests[test]["stimuli"]}
+        return self.sets_of_test(test)
 
     def _unscored_features(self, analyses: Sequence[Mapping]) -> list[Skipped]:
         """Return which decoded features cannot be compared with true ones, or not in every way."""
@@ -193,9 +199,13 @@ class Available(RawFiles):
         if "leave_out" in split and not self.pictured(split["stimuli"]):
             return f"its chance level needs pictures of the set {split['stimuli']}"
         network = decoder["network"]
-        if decoder["decoder"] == "published" or network not in self.networks or self.featured(network, training):
+        if decoder["decoder"] == "published" or network not in self.networks:
+            return ""
+        read = [training, split["stimuli"]] if decoder["decoder"] in READS_TEST else [training]
+        lacking = [name for name in read if not self.featured(network, name)]
+        if not lacking:
             return ""
         return (
-            f"nobody has published features of the set {training} in {network}, and they cannot be computed from its "
-            f"pictures: {self.unpictured_reason(training)}"
+            f"nobody has published features of the set {lacking[0]} in {network}, and they cannot be computed from its "
+            f"pictures: {self.unpictured_reason(lacking[0])}"
         )

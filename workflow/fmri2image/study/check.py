@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import yaml
@@ -34,7 +35,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         Naming the key that is wrong.
     """
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema = _schema()
     config = _plain(config)
     _check(config, schema, "")
     for kind, (chapter, plural) in CHAPTERS.items():
@@ -49,6 +50,11 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
                 )
             _check(entry, {**known[entry[kind]], "$defs": schema["$defs"]}, where)
     return config
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def _plain(value: object, where: str = "") -> Any:

@@ -27,6 +27,7 @@ class NameChecks(SourceChecks):
         self.check_sessions()
         self._check_tests()
         self._check_methods()
+        self._check_decode_jobs()
         self._check_analyses()
         self._check_judges()
         self.check_sources()
@@ -97,6 +98,18 @@ class NameChecks(SourceChecks):
                         "which no image can be made."
                     )
 
+    def _check_decode_jobs(self) -> None:
+        """Check that decoders differ in the names of rules, where a hyphen is an underscore and a layer may follow."""
+        owners: dict[str, str] = {}
+        words = [(name.replace("-", "_"), name) for name in self.decoders]
+        for word, decoder in [*words, *((word, decoder) for word, decoder, _ in self.decode_jobs())]:
+            other = owners.setdefault(word, decoder)
+            if other != decoder:
+                raise ConfigError(
+                    f"config: decode.decoders: rules of '{other}' and '{decoder}' would both be called '{word}'; choose "
+                    "another name for one of them."
+                )
+
     def _check_analyses(self) -> None:
         for i, row in enumerate(self.analyses):
             known_name(row["method"], self.methods, f"analyses.{i}.method", "reconstruct.methods")
@@ -115,13 +128,21 @@ class NameChecks(SourceChecks):
     def _check_raw_absolute(self) -> None:
         """Check that the figure of raw and absolute features compares what is decoded."""
         chosen = self.config["report"].get("raw_absolute")
+        rows = [*self.config["analyses"], *self.config["decode"].get("analyses", [])]
+        rois = dict.fromkeys(roi for row in rows for roi in row["rois"])
         for key in ("raw", "absolute") if chosen else ():
             name, where = chosen[key], f"report.raw_absolute.{key}"
             known_name(name, self.decoders, where, "decode.decoders")
             known_name(chosen["test"], self.tests, "report.raw_absolute.test", "tests")
             known_name(chosen["layer"], self.decoder_layers(name), "report.raw_absolute.layer", "that decoder's layers")
-            if self.decoders[name].get("transform", "raw") != ("raw" if key == "raw" else "absolute"):
+            known_name(chosen["roi"], rois, "report.raw_absolute.roi", "the areas of the analyses")
+            if self.decoders[name].get("transform", "raw") != key:
                 raise ConfigError(f"config: {where}: decoder '{name}' needs 'transform: {key}'.")
+        if chosen and self.decoders[chosen["raw"]]["network"] != self.decoders[chosen["absolute"]]["network"]:
+            raise ConfigError(
+                f"config: report.raw_absolute: decoders '{chosen['raw']}' and '{chosen['absolute']}' decode different "
+                "networks; name two of one network."
+            )
         if chosen and not self.draws_raw_absolute:
             reason = (
                 f"decoders {chosen['raw']} and {chosen['absolute']} are not both scored on area {chosen['roi']} and test "
@@ -165,8 +186,13 @@ class NameChecks(SourceChecks):
         if responsive and responsive["name"] in areas:
             raise ConfigError("config: samples.responsive.name: an area has this name already; choose another.")
         areas += [responsive["name"]] if responsive else []
-        for roi in self.rois:
-            known_name(roi, areas, "analyses: rois", "samples.masks, samples.unions and samples.responsive")
+        place = "samples.masks, samples.unions and samples.responsive"
+        for where, rows in (("analyses", self.analyses), ("decode.analyses", self.decode_analyses)):
+            for roi in dict.fromkeys(roi for row in rows for roi in row["rois"]):
+                known_name(roi, areas, f"{where}: rois", place)
+        for name, decoder in self.decoders.items():
+            for roi in decoder.get("bands", []):
+                known_name(roi, areas, f"decode.decoders.{name}.bands", place)
         if responsive and BRAIN in self.rois and not self.masks and not responsive.get("keep_brain", False):
             raise ConfigError(
                 f"config: analyses: rois: voxels of '{BRAIN}' outside '{responsive['name']}' are not kept; set "

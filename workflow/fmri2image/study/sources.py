@@ -164,10 +164,15 @@ class SourceChecks(PlaceChecks):
         if self.source != "published":
             return
         chapter = self.config["samples"].get("published")
-        read = [row for row in self.analyses if not self._takes_published(row["method"])]
+        read = [(f"method '{row['method']}'", row) for row in self.analyses if not self._takes_published(row["method"])]
+        read += [
+            (f"decoder '{row['decoder']}'", row)
+            for row in self.decode_analyses
+            if self.decoders.get(row["decoder"], {}).get("decoder") != "published"
+        ]
         if chapter is None:
             if read or not self.published_rows():
-                method = f": method '{read[0]['method']}' reads samples" if read else ""
+                method = f": {read[0][0]} reads samples" if read else ""
                 raise ConfigError(
                     "config: acquire: source 'published' needs samples: published, or a decoder 'published' for every "
                     f"analysis{method}."
@@ -178,7 +183,7 @@ class SourceChecks(PlaceChecks):
             known_name(name, self.stimulus_sets, "samples.published.entries", "stimulus_sets")
         for name in chapter.get("labels", {}):
             known_name(name, chapter["entries"], "samples.published.labels", "samples.published.entries")
-        for row in read:
+        for _, row in read:
             for test in row["tests"]:
                 for name in sorted(self.sets_of_test(test)):
                     known_name(name, chapter["entries"], f"tests.{test}", "samples.published.entries")
@@ -224,13 +229,19 @@ class SourceChecks(PlaceChecks):
 
     def _check_decoded_analyses(self) -> None:
         """Check that published decoded features hold what is asked of them, and can be corrected as the method says."""
+        asked = [
+            (f"analyses: {row['method']}", self.methods[row["method"]]["decoder"], row) for row in self.published_rows()
+        ]
+        asked += [(f"decode.analyses: {row['decoder']}", row["decoder"], row) for row in self.decode_analyses]
+        for where, name, row in asked:
+            entry = self.decoders[name]
+            if entry["decoder"] == "published":
+                for test in row["tests"]:
+                    known_name(test, entry["entries"], where, "that decoder's entries")
+                for roi in row["rois"]:
+                    known_name(roi, entry["rois"], f"{where}: rois", "that decoder's rois")
         for row in self.published_rows():
             name = self.methods[row["method"]]["decoder"]
-            entry, where = self.decoders[name], f"analyses: {row['method']}"
-            for test in row["tests"]:
-                known_name(test, entry["entries"], where, "that decoder's entries")
-            for roi in row["rois"]:
-                known_name(roi, entry["rois"], f"{where}: rois", "that decoder's rois")
             kind = self.methods[row["method"]]["norm_correction"]
             missing = self.unknown_sizes(name, kind)
             if missing and not self.norm_training(name):
