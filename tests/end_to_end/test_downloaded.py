@@ -41,7 +41,8 @@ def study(dataset: str, manifest: Path, address: str, pictures: Path, **acquire:
         "image_size": 32,
         **acquire,
     }
-    config["decode"]["decoders"]["ridge"]["norm_reference"] = "training"
+    for decoder in config["decode"]["decoders"].values():
+        decoder["norm_reference"] = "training"
     return config
 
 
@@ -53,7 +54,8 @@ def without_masks(config: dict) -> dict:
     del config["acquire"]["stimuli"]["imagery"], config["tests"]["imagery"], config["samples"]["masks"]
     config["samples"] |= {"unions": {}, "responsive": {"name": "active", "stimulus_set": "train", "n_voxels": 300}}
     config["analyses"] = [{"method": "pixels", "rois": ["active"], "tests": ["test"]}]
-    config["report"]["primary"] = {"method": "pixels", "roi": "active"}
+    config["report"] = {"primary": {"method": "pixels", "roi": "active"}}
+    del config["decode"]["analyses"]
     return config
 
 

@@ -60,7 +60,28 @@ def test_scores_are_complete(tiny_run):
     assert not scores["transductive"].astype(bool).any()
 
 
-@pytest.mark.parametrize("table", ["identification", "decoding_accuracy", "motion", "recovery"])
+def test_every_decoder_is_scored_and_mapped(tiny_run):
+    root = tiny_run / "results/tiny"
+    table = pd.read_csv(root / "tables/decoding_accuracy.tsv", sep="\t")
+    layers = table.groupby(["decoder", "test"])["layer"].unique().map(list).to_dict()
+    whole = ["conv1_1", "conv2_1", "fc8"]
+    assert layers == {
+        ("ridge", "test"): whole, ("ridge", "imagery"): whole, ("ridge-absolute", "test"): ["conv1_1"], ("slr", "test"): ["fc8"]
+    }  # fmt: skip
+    compared = pd.read_csv(root / "tables/raw_absolute.tsv", sep="\t")
+    accuracy = table[(table["test"] == "test") & (table["layer"] == "conv1_1")].set_index(["decoder", "metric"])[
+        "value"
+    ]
+    units = compared[compared["filter"] == "all"].iloc[0]
+    for column, decoder in (("raw", "ridge"), ("absolute", "ridge-absolute")):
+        assert units[column] == pytest.approx(accuracy[decoder, "unit_correlation"], abs=1e-6)
+    for decoder, found in (("ridge", whole), ("ridge-absolute", ["conv1_1"]), ("slr", ["fc8"])):
+        areas = pd.read_csv(root / f"decode/{decoder}/vgg-small/maps/sub-01_areas.tsv", sep="\t")
+        assert list(areas["layer"].unique()) == found
+    assert all(word in (root / "summary.html").read_text(encoding="utf-8") for word in ("ridge-absolute", "slr"))
+
+
+@pytest.mark.parametrize("table", ["identification", "decoding_accuracy", "raw_absolute", "motion", "recovery"])
 def test_tables_describe_their_columns(tiny_run, table):
     path = tiny_run / "results/tiny/tables" / f"{table}.tsv"
     columns = pd.read_csv(path, sep="\t").columns

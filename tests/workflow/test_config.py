@@ -47,6 +47,18 @@ def test_dry_run(repository, path):
     assert ("score_images" in jobs) == (not path.stem.startswith("ds001246"))
     if path.stem == "config":  # the demo: starting a job costs almost a second
         assert sum(jobs.values()) <= 250
+    if path.stem == "ds001506":  # one job per layer of VGG19, area and subject
+        decoding = {name: n for name, n in jobs.items() if name.startswith("decode_features_")}
+        ridge = {name for name in decoding if "absolute" not in name and "slr" not in name}
+        assert {decoding.pop(name) for name in ridge} == {6 * 3} and len(ridge) == 19
+        assert decoding == {"decode_features_ridge_absolute": 3} | {
+            f"decode_features_slr_{layer}": 3 for layer in ("fc6", "fc7", "fc8")
+        }
+    if path.stem == "phantom-decoders":  # one job for all layers of a decoder; ridge in nine areas
+        decoding = {name: n for name, n in jobs.items() if name.startswith("decode_features_")}
+        assert decoding.pop("decode_features_ridge") == 9 * 3
+        assert set(decoding.values()) == {3} and len(decoding) == 6
+        assert jobs["plot_raw_absolute"] == jobs["plot_voxel_selection"] == 1
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(repository):

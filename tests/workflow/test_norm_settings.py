@@ -50,7 +50,7 @@ def test_variants_share_decoding_and_ceiling():
     found = study(with_variants)
     assert found.sources("icnn", "test") == [SOURCE, "true-features"]
     assert found.sources("icnn-sd", "test") == [SOURCE]
-    assert found.decoded == [("ridge", "VC")]
+    assert found.decoded == study().decoded == [(name, "VC") for name in ("ridge", "ridge-absolute", "slr")]
     assert found.decode_settings("ridge") == study().decode_settings("ridge")
 
 

@@ -21,7 +21,7 @@ N_TRAIN, N_TEST, N_UNITS, N_VOXELS, N_LATENT, CHOSEN = 120, 30, 24, 40, 6, 20
 TRAIN_REPEATS, TEST_REPEATS = 2, 4
 # How much a layer depends on the latent variables of itself and its neighbours.
 SHARED = np.array([[1.0, 0.4, 0.0], [0.4, 1.0, 0.4], [0.0, 0.4, 1.0]])
-NOISE = 10.0  # SD of a trial; signals have about 2.6
+NOISE = 10.0  # SD of a trial; those of signals are about 2.8
 TESTS = {"test": {"training": "train", "stimuli": "test", "rows": "stimulus"}}
 COMMON = {"n_voxels": CHOSEN, "norm_reference": "training"}
 DECODERS = {
@@ -123,7 +123,8 @@ def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:
 def test_sparse_and_ridge_decoders_agree_on_identification_within_noise(found, shuffled):
     ridge, slr = found["ridge", "VC"].identified, found["slr", "VC"].identified
     mean, error = difference(slr, ridge)
-    assert abs(mean) < 2 * error
+    assert abs(mean) < 2 * error < 0.02
+    assert 0.8 < ridge.mean() < 0.95  # there is room for a difference
     # The measure tells decoders apart: those of permuted trials lie many standard errors below, in the same bootstrap.
     for name, identified in (("ridge", ridge), ("slr", slr)):
         lost, error = difference(identified, shuffled[name].identified)
@@ -157,5 +158,5 @@ def test_voxels_are_chosen_where_the_layer_is(found, name):
     assert (counts.sum(axis=1) == N_UNITS * CHOSEN).all()
     assert counts.argmax(axis=1).tolist() == [0, 1, 2]
     shares = counts / counts.sum(axis=1, keepdims=True)
-    assert (np.diag(shares) > 0.5).all()
+    assert (np.diag(shares) > 0.4).all()  # a third by chance
     assert shares[0, 1] > shares[0, 2] and shares[2, 1] > shares[2, 0]
