@@ -324,9 +324,12 @@ def test_other_jobs_go_on(tiny_copy):
     assert tiny_copy.jobs() == {}
 
 
+LINE = '    cleaning = SampleSettings(**settings["cleaning"])\n'  # of the script that is damaged
+
+
 def break_the_code(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("    found = []\n", "    found = [] / 0\n"), encoding="utf-8")
+    path.write_text(text.replace(LINE, "    cleaning = [] / 0\n"), encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -344,9 +347,7 @@ def test_unexpected_errors_show_their_traceback(checkout):
 
 def kill_itself(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    path.write_text(
-        text.replace("    found = []\n", "    __import__('os').kill(__import__('os').getpid(), 9)\n"), encoding="utf-8"
-    )
+    path.write_text(text.replace(LINE, "    __import__('os').kill(__import__('os').getpid(), 9)\n"), encoding="utf-8")
 
 
 @pytest.mark.slow

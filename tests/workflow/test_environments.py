@@ -36,10 +36,8 @@ def lock_lines() -> list[str]:
 
 
 def test_every_stage_has_an_environment():
-    stages = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")} - {
-        "common",
-        "plan",
-    }  # `plan` is no stage
+    no_stage = {"common", "plan"}
+    stages = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")} - no_stage
     assert stages <= {path.stem for path in CONDA_FILES}
 
 
