@@ -267,7 +267,7 @@ rule plot_preprocess:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
+        runtime=30,
     params:
         settings=study.quality_settings,
         code=code_digest("plot_preprocess"),

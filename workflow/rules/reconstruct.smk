@@ -40,7 +40,7 @@ rule reconstruct_images:
     threads: 1
     resources:
         mem_mb=8000,
-        runtime=120,
+        runtime=360,
         gpu=study.gpu(),
     params:
         settings=study.reconstruct_settings,
