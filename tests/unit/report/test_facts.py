@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import identification, samples, scores
+from small_study import accuracy, identification, samples, scores
 
 from fmri2image.evaluate.detail import coarse_and_fine
 from fmri2image.evaluate.reliability import describe_responses, split_half
@@ -60,6 +60,18 @@ def test_statement_on_the_test_set_follows_the_flags():
     flagged = use_of_test_set({"identification.tsv": table})
     assert not flagged["none"]
     assert flagged["rows"] == [{"table": "identification.tsv", "method": "pixels", "area": "VC", "test": "test"}]
+    assert "the responses were scaled" in flagged["sentence"]
+
+
+def test_a_bound_that_reads_the_test_is_not_called_scaling():
+    table = accuracy().assign(decoder="best", transductive="True")
+    found = use_of_test_set({"decoding_accuracy.tsv": table}, reading=["best"])
+    assert "Decoder best reads the true features of the test: a bound" in found["sentence"]
+    assert "scaled" not in found["sentence"]
+    both = pd.concat([table, table.assign(decoder="ridge")])
+    found = use_of_test_set({"decoding_accuracy.tsv": both}, reading=["best"])
+    assert "scaled" in found["sentence"]
+    assert "Decoder best reads" in found["sentence"]
 
 
 def test_distrust_follows_the_data():

@@ -1,6 +1,6 @@
 """Facts for the first page from the tables: scores beside chance and ceiling, what used the test set, what to distrust."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -119,7 +119,7 @@ def _cell(row: pd.Series | None) -> dict:
     return {"value": percent(row["value"]), "above": bool(row["value"] > row["chance_p99"])}
 
 
-def use_of_test_set(tables: Mapping[str, pd.DataFrame], elsewhere: bool = False) -> dict:
+def use_of_test_set(tables: Mapping[str, pd.DataFrame], elsewhere: bool = False, reading: Collection[str] = ()) -> dict:
     """Say which predictions used statistics of the test set, from the column ``transductive`` of every table.
 
     Parameters
@@ -127,6 +127,8 @@ def use_of_test_set(tables: Mapping[str, pd.DataFrame], elsewhere: bool = False)
     tables : mapping from file name to DataFrame with a column ``transductive``
     elsewhere : bool
         Whether others made some of the predictions, so that only what was done here is known.
+    reading : collection of str
+        Decoders that read the true features of a test.
 
     Returns
     -------
@@ -144,7 +146,12 @@ def use_of_test_set(tables: Mapping[str, pd.DataFrame], elsewhere: bool = False)
         what = "step taken here towards" if elsewhere else "prediction behind"
         text = f"None. Every {what} {checked} was made without any statistic of the test set."
     else:
-        text = f"Some. {TRANSDUCTIVE} These results are flagged in {checked}, column transductive:"
+        bounds = list(dict.fromkeys(row["decoder"] for row in flagged if row.get("decoder") in reading))
+        why = [
+            f"Decoder {listing(bounds)} read{'s' * (len(bounds) == 1)} the true features of the test: a bound, no prediction."
+        ]
+        scaled = [TRANSDUCTIVE] if any(row.get("decoder") not in reading for row in flagged) else []
+        text = f"Some. {' '.join([*scaled, *why * bool(bounds)])} These results are flagged in {checked}, column transductive:"
     return {"sentence": text, "rows": flagged, "none": not flagged}
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fmri2image.core.images import read_images, resize
 from fmri2image.core.tables import read_table
+from fmri2image.decode.decoders import READS_TEST
 from fmri2image.evaluate.detail import coarse_and_fine
 from fmri2image.report.assumed_names import assumed_names
 from fmri2image.report.facts import (
@@ -88,7 +89,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
             *assumed_names(large, list(settings["config"]["tests"])),
             *distrust(table, scores, responses, image_detail(inputs, settings), {**settings, "imagined": imagined}),
         ],
-        "test_set": use_of_test_set(flagged, bool(large)),
+        "test_set": use_of_test_set(flagged, bool(large), _reading(settings["config"])),
         "trained_on": _trained_on(settings["config"]),
         "compares_methods": bool(inputs["methods_figure"]),
         "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables), _decoder(settings)),
@@ -237,6 +238,11 @@ def _trained_on(config: Mapping) -> str:
 def _span(values: pd.Series) -> str:
     low, high = int(values.min()), int(values.max())
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _reading(config: Mapping) -> list[str]:
+    """Return the decoders that read the true features of a test."""
+    return [name for name, entry in config["decode"]["decoders"].items() if entry.get("decoder") in READS_TEST]
 
 
 def _decoder(settings: Mapping) -> str | None:
