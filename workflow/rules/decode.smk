@@ -40,7 +40,7 @@ for decoder in study.mapped_decoders():
         input:
             samples="results/{dataset}/samples/sub-{subject}.h5",
             decoded=study.mapped_files(decoder),
-            grid=study.map_grid(),
+            grid=study.map_grid,
         output:
             maps=directory(f"{study.maps(decoder)}/sub-{{subject}}"),
             table=f"{study.maps(decoder)}/sub-{{subject}}_areas.tsv",

@@ -126,9 +126,9 @@ class DecodingQuestions(Paths):
         rois = [roi for name, roi in self.decoded if name == decoder]
         return [file for roi in rois for file in self.decoded_files(decoder, f"sub-{{subject}}_roi-{roi}")]
 
-    def map_grid(self) -> list[str]:
-        """Return the pattern of the image on whose grid maps are drawn; none for samples that came without."""
-        return [f"{self.preprocessed}_space-T1w_boldref.nii.gz"] if self.runs else []
+    def map_grid(self, wildcards: Any) -> list[str]:
+        """Return the image on whose grid the voxels of a subject lie; none for samples that came without."""
+        return [self.grid_file(wildcards)] if self.runs else []
 
     def map_settings(self, decoder: str, subject: str) -> dict:
         """Return what maps of chosen voxels need to know."""
