@@ -105,7 +105,8 @@ def _allocate(file: h5py.File, layer: Layer) -> None:
         file.create_dataset(f"{test}_training", data=trainings[test], dtype=text)
         for name in (test, f"{test}_sizes", f"{test}_reference", f"{test}_training"):
             _name_rows(file, name, rows)
-    for test in {target.test for one in layer.sets for target in one.targets if target.halves is not None}:
+    halved = [target.test for one in layer.sets for target in one.targets if target.halves is not None]
+    for test in dict.fromkeys(halved):  # in order: the bytes of a file must not depend on how a set is ordered
         file.create_dataset(f"{test}_unit_reliability", layer.shape, dtype="f4", fillvalue=np.nan)
         n_rows = len(layer.rows[test])
         file.create_dataset(f"{test}_pattern_reliability", (n_rows,), dtype="f8", fillvalue=np.nan)
