@@ -43,3 +43,12 @@ def tiny_copy(tiny_run, tmp_path) -> Checkout:
 def repository(tmp_path_factory) -> Checkout:
     """A copy of the repository in which nothing has run."""
     return copy_repository(tmp_path_factory.mktemp("repository") / "checkout")
+
+
+@pytest.fixture(scope="module")
+def no_proxy():
+    """Servers of the tests are on this machine, whatever proxy the environment names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield

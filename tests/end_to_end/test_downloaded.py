@@ -25,7 +25,7 @@ from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.samples import read_bdata
 from fmri2image.report.page_figures import HIDDEN_CEILING
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_proxy")]
 BIDS = "resources/downloaded/ds001506/bids"
 
 
@@ -73,14 +73,6 @@ def write_pictures(run: Checkout, folder: Path) -> Path:
         for name, picture in zip(images.rows, images.values, strict=True):
             Image.fromarray(picture).save(folder / stimulus_set / f"{name}.png")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_proxy():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_PROXY", "127.0.0.1")
-        patch.setenv("no_proxy", "127.0.0.1")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.samples import read_bdata
 from fmri2image.report.style import NO_RESPONSES, NOT_SCORED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_proxy")]
 SAMPLES = {f"sub-01_{name}.h5" for name in ("train", "test", "shapes")}
 VOXEL = ["voxel_i", "voxel_j", "voxel_k"]
 
@@ -62,14 +62,6 @@ def pages(run: Checkout, study: str) -> dict[str, str]:
     root = run / f"results/{study}"
     files = {"summary": root / "summary.html", "subject": root / "subjects/sub-01.html"}
     return {name: " ".join(path.read_text(encoding="utf-8").split()) for name, path in files.items()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_proxy():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NO_PROXY", "127.0.0.1")
-        patch.setenv("no_proxy", "127.0.0.1")
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,14 @@ import torch
 
 from fmri2image.features.convert.golden import describe, golden_input
 from fmri2image.features.convert.steps import run
-from fmri2image.features.convert.tables import MEAN_ILSVRC, VGG19_SD, Table, vgg_table
+from fmri2image.features.convert.tables import VGG19_SD, Table, vgg_table
+from fmri2image.features.networks.vgg import architecture
 
 V1_NUMBERS = {"Convolution": 4, "InnerProduct": 14, "Deconvolution": 39, "ReLU": 18, "Data": 5}
 KINDS = {"convolution": "Convolution", "linear": "InnerProduct", "deconvolution": "Deconvolution"}
 
 TINY_SETTINGS = {"name": "vgg19", "size": 32, "widths": [6, 8, 8, 10, 10], "units": [24, 20, 16]}
-TINY = vgg_table(
-    "vgg19",
-    TINY_SETTINGS,
-    "vgg19-caffe",
-    depths=(2, 2, 4, 4, 4),
-    units=(24, 20, 16),
-    mean=MEAN_ILSVRC,
-    widths=(6, 8, 8, 10, 10),
-    size=32,
-    published_sd=VGG19_SD,
-)
+TINY = vgg_table("vgg19", TINY_SETTINGS, "vgg19-caffe", architecture(TINY_SETTINGS), published_sd=VGG19_SD)
 
 
 def varint(value: int) -> bytes:

@@ -2,9 +2,9 @@
 
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 
+from fmri2image.core.archives import UNREADABLE, check_rest
 from fmri2image.core.errors import DataError
 
 
@@ -36,10 +36,12 @@ def read_member(archive: str | Path, member: str) -> bytes:
             content = file.extractfile(member)
             if content is None:
                 raise KeyError(member)
-            return content.read()
+            data = content.read()
+            check_rest(file)
+            return data
     except KeyError as error:
         raise DataError(f"{archive} holds no file '{member}'; the registry names another version of it.") from error
     except tarfile.ReadError as error:
         raise DataError(f"{archive} cannot be read as an archive; delete it and run again.") from error
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{archive} cannot be read as an archive ({error}); delete it and run again.") from error

@@ -53,7 +53,7 @@ def look(kind: str, path: Path, promised: str = "") -> str:
         return FORMATS[kind](path)
     except DataError:
         raise
-    except Exception as error:
+    except Exception as error:  # a file that nobody has met may break a reader in any way; the table says how
         raise DataError(f"{path.name} is no file of kind '{kind}': {type(error).__name__}: {error}.") from error
 
 
@@ -76,7 +76,7 @@ def read_with_ours(kind: str, path: Path, readers: Mapping[str, str] = READERS) 
         return f"{name}: {describe(reader(path, *map(int, numbers)))}"
     except DataError:
         raise
-    except Exception as error:
+    except Exception as error:  # a file that nobody has met may break a reader in any way; the table says how
         raise DataError(f"{readers[kind]} failed on {path.name}: {type(error).__name__}: {error}.") from error
 
 

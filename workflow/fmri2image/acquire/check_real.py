@@ -222,7 +222,7 @@ def open_real(real: RealFile, settings: FetchSettings, readers: Mapping[str, str
         found.note = f"{inside}; {read_with_ours(real.kind, path, readers)}"
         known = wanted.checksums or wanted.size is not None
         found.verdict = AS_EXPECTED if known else REACHABLE
-    except Exception as error:
+    except Exception as error:  # a file that nobody has met may break a reader in any way; the table says how
         found.verdict, found.note = DIFFERS, _words(error).replace(f"{path.parent}/", "")
     return found
 

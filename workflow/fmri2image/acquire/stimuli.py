@@ -13,7 +13,6 @@ names instead (`report.stimuli`).
 import hashlib
 import logging
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import pandas as pd
 from fmri2image.acquire.patterns import INNER, pattern_image
 from fmri2image.acquire.pictures import decode
 from fmri2image.acquire.stimulus_names import examples, match_files, named_files, picture_names, walk
+from fmri2image.core.archives import UNREADABLE
 from fmri2image.core.arrays import (
     LabelledArray,
     array_names,
@@ -284,14 +284,14 @@ def _open_zip(path: str | Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.") from error
-    except (zipfile.BadZipFile, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read as a zip archive ({error}); {_remedy(path)}.") from error
 
 
 def _read_zipped(archive: zipfile.ZipFile, member: str, path: str | Path) -> bytes:
     try:
         return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{member} in {path} cannot be read ({error}); {_remedy(path)}.") from error
 
 

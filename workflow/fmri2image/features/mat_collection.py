@@ -1,7 +1,6 @@
 """Many small MATLAB files in zip archives or folders, read one by one without unpacking anything to disk."""
 
 import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from fmri2image.core.archives import UNREADABLE
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
 from fmri2image.core.matlab import read_mat, variables
@@ -98,7 +98,7 @@ class MatCollection:
             return [Member(source, source.name, source.stat().st_size)]
         try:
             archive = stack.enter_context(zipfile.ZipFile(source))
-        except (zipfile.BadZipFile, OSError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{source} cannot be read as a zip archive ({error}); fetch it again.") from error
         self._archives[source] = archive
         found = [info for info in archive.infolist() if _is_mat(info.filename)]
@@ -130,7 +130,7 @@ class MatCollection:
             return member.source if member.source.is_file() else member.source / member.name
         try:
             return self._archives[member.source].read(member.name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        except UNREADABLE as error:
             raise DataError(f"{member} cannot be unpacked ({error}); fetch the archive again.") from error
 
     def read(self, member: Member, key: str | None, most: int | None = None) -> np.ndarray:

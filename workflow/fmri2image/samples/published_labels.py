@@ -234,9 +234,7 @@ def _ids(file: BDataFile, design: dict, rows: np.ndarray, stimulus_set: str) -> 
     for key in ID_KEYS:
         if key not in design or key in file.maps:
             continue
-        values = np.where(rows, file.column(design[key][0]), np.nan)
-        values[~(values > 0)] = np.nan
-        shown = values[np.isfinite(values)]
+        values, shown = _positive(file, design, key, rows)
         if not len(shown) or shown.min() < LEAST_WORDNET:
             continue
         whole = stimulus_set != "imagery" and bool(np.any(np.abs(shown - np.round(shown)) < 1e-8))
@@ -250,6 +248,13 @@ def _ids(file: BDataFile, design: dict, rows: np.ndarray, stimulus_set: str) -> 
             raise _imprecise(file, key, float(shown[0]))
         return key, values
     return None
+
+
+def _positive(file: BDataFile, design: dict, key: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column of numbers, NaN where a row shows nothing, and those that are left."""
+    values = np.where(rows, file.column(design[key][0]), np.nan)
+    values[~(values > 0)] = np.nan
+    return values, values[np.isfinite(values)]
 
 
 def _imprecise(file: BDataFile, key: str, value: float) -> DataError:
@@ -266,9 +271,7 @@ def _index(file: BDataFile, design: dict, rows: np.ndarray, only_numbers: bool) 
     for key in keys:
         if key not in design or key in file.maps:
             continue
-        values = np.where(rows, file.column(design[key][0]), np.nan)
-        values[~(values > 0)] = np.nan
-        shown = values[np.isfinite(values)]
+        values, shown = _positive(file, design, key, rows)
         if len(shown) and shown.max() < LEAST_WORDNET and np.all(shown == np.round(shown)):
             return key, values
     return None

@@ -4,11 +4,11 @@ import fnmatch
 import shutil
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fmri2image.core.archives import UNREADABLE, check_rest, one_line
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
@@ -35,7 +35,7 @@ def kind(path: str | Path) -> str:
             return "torch" if any(name.endswith(f"/{TORCH_INDEX}") for name in inner) else "archive"
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; it should hold published weights.") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); fetch it again.") from error
     if head.startswith(b"PK"):
         raise DataError(f"{path} is a zip archive without its end: it was cut; fetch it again.")
@@ -101,9 +101,10 @@ def _unpack(path: Path, member: str, output: Path) -> str:
             stream = archive.extractfile(name)
             with replacing(output) as partial, partial.open("wb") as file:
                 shutil.copyfileobj(stream, file, 2**20)
+                check_rest(archive)
         return name
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{path} cannot be read as an archive ({error}); fetch it again.") from error
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read as an archive ({one_line(error)}); fetch it again.") from error
 
 
 def _choose(names: list[str], member: str, path: Path) -> str:

@@ -12,13 +12,11 @@ from fmri2image.features.convert.generators import GENERATORS, generator_steps
 from fmri2image.features.convert.resnet import resnet_arrays
 from fmri2image.features.convert.steps import Layer, Step, convolution, linear
 from fmri2image.features.networks import SAME_WEIGHTS
+from fmri2image.features.networks.vgg import ARCHITECTURES, Architecture
 
 # ilsvrc_2012_mean.npy, blue first; the means that VGG's readme gives; CaffeNet's as End2EndDeepImageReconstruction
 # subtracts them; VGG-Face's from the metadata of vgg_face_dag (there red first).
-MEAN_ILSVRC = (104.00698793, 116.66876762, 122.67891434)
-MEAN_VGG = (103.939, 116.779, 123.68)
 MEAN_CAFFENET = (104.0, 117.0, 123.0)
-MEAN_FACES = (93.59396362304688, 104.76238250732422, 129.186279296875)
 
 # SD over the positions of a channel (over units in fc layers), averaged over channels and 10,000 natural images:
 # estimated_vgg19_cnn_feat_std.mat of Deep Image Reconstruction.
@@ -113,12 +111,8 @@ def vgg_table(
     name: str,
     network: Mapping,
     belongs_to: str,
+    architecture: Architecture,
     *,
-    depths: tuple[int, ...],
-    units: tuple[int, ...],
-    mean: tuple[float, ...],
-    widths: tuple[int, ...] = (64, 128, 256, 512, 512),
-    size: int = 224,
     published_sd: Mapping[str, float] | None = None,
     torch_reversed: str = "",
 ) -> Table:
@@ -126,7 +120,7 @@ def vgg_table(
     steps: list[Step] = []
     names: dict[str, tuple[str, ...]] = {}
     channels, index = 3, 0
-    for block, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
+    for block, (width, depth) in enumerate(zip(architecture.widths, architecture.convolutions, strict=True), start=1):
         for number in range(1, depth + 1):
             layer = f"conv{block}_{number}"
             steps += [convolution(layer, channels, width, 3, padding=1), "relu"]
@@ -135,8 +129,9 @@ def vgg_table(
         steps.append("max 2 2")
         index += 1
     steps.append("flatten")
-    side = size // 2 ** len(depths)
-    for number, (n_in, n_out) in enumerate(pairwise((channels * side * side, *units)), start=6):
+    size = architecture.size
+    inputs = channels * (size // 2 ** len(architecture.widths)) ** 2
+    for number, (n_in, n_out) in enumerate(pairwise((inputs, *architecture.units)), start=6):
         steps += ["relu", linear(f"fc{number}", n_in, n_out)] if number > 6 else [linear(f"fc{number}", n_in, n_out)]
     # bdpy and torchvision count the dropouts behind, older files (jcjohnson/pytorch-vgg) before the layers.
     for layer, now, before in (("fc6", 0, 1), ("fc7", 3, 4), ("fc8", 6, 6)):
@@ -145,7 +140,7 @@ def vgg_table(
         name,
         network,
         belongs_to,
-        image_configuration(size, "BGR", mean),
+        image_configuration(size, architecture.channels, architecture.mean, architecture.maximum),
         tuple(steps),
         input_shape=(3, size, size),
         torch_names=names,
@@ -226,32 +221,9 @@ def _resnet152() -> Table:
 TABLES = {
     table.name: table
     for table in (
-        vgg_table(
-            "vgg19",
-            {"name": "vgg19"},
-            "vgg19-caffe",
-            depths=(2, 2, 4, 4, 4),
-            units=(4096, 4096, 1000),
-            mean=MEAN_ILSVRC,
-            published_sd=VGG19_SD,
-        ),
-        vgg_table(
-            "vgg16",
-            {"name": "vgg16"},
-            "vgg16-caffe",
-            depths=(2, 2, 3, 3, 3),
-            units=(4096, 4096, 1000),
-            mean=MEAN_VGG,
-        ),
-        vgg_table(
-            "vgg-face",
-            {"name": "vgg-face"},
-            "vgg-face",
-            depths=(2, 2, 3, 3, 3),
-            units=(4096, 4096, 2622),
-            mean=MEAN_FACES,
-            torch_reversed="conv1_1",
-        ),
+        vgg_table("vgg19", {"name": "vgg19"}, "vgg19-caffe", ARCHITECTURES["vgg19"], published_sd=VGG19_SD),
+        vgg_table("vgg16", {"name": "vgg16"}, "vgg16-caffe", ARCHITECTURES["vgg16"]),
+        vgg_table("vgg-face", {"name": "vgg-face"}, "vgg-face", ARCHITECTURES["vgg-face"], torch_reversed="conv1_1"),
         _caffenet(),
         *(_generator(layer) for layer in GENERATORS),
         _resnet152(),

@@ -58,39 +58,24 @@ class Architecture:
             raise ConfigError(f"{len(self.widths)} block widths do not fit {len(self.convolutions)} block depths.")
 
 
-ARCHITECTURES = {
+VGG19 = Architecture(
+    size=224,
+    widths=(64, 128, 256, 512, 512),
+    convolutions=(2, 2, 4, 4, 4),
+    units=(4096, 4096, 1000),
     # Channel means of ilsvrc_2012_mean.npy, blue first, as the published scripts subtract them.
-    "vgg19": Architecture(
-        size=224,
-        widths=(64, 128, 256, 512, 512),
-        convolutions=(2, 2, 4, 4, 4),
-        units=(4096, 4096, 1000),
-        mean=(104.00698793, 116.66876762, 122.67891434),
-    ),
+    mean=(104.00698793, 116.66876762, 122.67891434),
+)
+# The means of VGG's own readme.
+VGG16 = replace(VGG19, convolutions=(2, 2, 3, 3, 3), mean=(103.939, 116.779, 123.68))
+ARCHITECTURES = {
+    "vgg19": VGG19,
     # Imagery in Shen et al. 2019: the same weights, average pooling, a leaky rectifier (code: DeepImageReconstruction).
-    "vgg19-leaky": Architecture(
-        size=224,
-        widths=(64, 128, 256, 512, 512),
-        convolutions=(2, 2, 4, 4, 4),
-        units=(4096, 4096, 1000),
-        pooling="average",
-        slope=0.2,
-        mean=(104.00698793, 116.66876762, 122.67891434),
-    ),
-    # The means of VGG's own readme, and of VGG-Face (Parkhi et al. 2015; blue first, as its Caffe file wants them).
-    "vgg16": Architecture(
-        size=224,
-        widths=(64, 128, 256, 512, 512),
-        convolutions=(2, 2, 3, 3, 3),
-        units=(4096, 4096, 1000),
-        mean=(103.939, 116.779, 123.68),
-    ),
-    "vgg-face": Architecture(
-        size=224,
-        widths=(64, 128, 256, 512, 512),
-        convolutions=(2, 2, 3, 3, 3),
-        units=(4096, 4096, 2622),
-        mean=(93.59396362304688, 104.76238250732422, 129.186279296875),
+    "vgg19-leaky": replace(VGG19, pooling="average", slope=0.2),
+    "vgg16": VGG16,
+    # Parkhi et al. 2015; means blue first, as its Caffe file wants them.
+    "vgg-face": replace(
+        VGG16, units=(4096, 4096, 2622), mean=(93.59396362304688, 104.76238250732422, 129.186279296875)
     ),
     # fc8 names the silhouette, texture, palette and background of the generated images (see features.train).
     "vgg-small": Architecture(

@@ -1,0 +1,36 @@
+"""What the standard library raises when somebody's archive cannot be read; readers make one sentence of it."""
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+
+# Cut or damaged: BadZipFile, TarError, EOFError, and the errors of the decompressors (that of bzip2 is an OSError).
+# Packed by a method that Python cannot unpack: zipfile raises NotImplementedError. Encrypted: it raises RuntimeError.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+)
+
+
+def check_rest(archive: tarfile.TarFile) -> None:
+    """Read a tar archive to its end: only there does gzip compare what was unpacked with its checksum.
+
+    Raises
+    ------
+    OSError, EOFError
+        If they differ, or the end is missing.
+    """
+    while archive.fileobj.read(1 << 20):
+        pass
+
+
+def one_line(error: BaseException) -> str:
+    """Return the words of an error without line breaks; tarfile lists one line per compression that it has tried."""
+    return " ".join(str(error).split())
