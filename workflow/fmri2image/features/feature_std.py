@@ -85,15 +85,15 @@ def feature_sd(path: str | Path, layer: str, shape: tuple[int, ...]) -> float:
     return sds[layer] * math.sqrt((positions - ddof_of(path)) / positions)
 
 
-def read_act_range(path: str | Path, n_units: int) -> np.ndarray:
+def read_act_range(path: str | Path, n_units: int | None = None) -> np.ndarray:
     """Read the upper bounds of a generator's latent (``act_range/3x/fc7.txt``; Nguyen et al. 2016).
 
     Parameters
     ----------
     path : path
         Numbers separated by white space, on one line or several.
-    n_units : int
-        Length of the latent.
+    n_units : int, optional
+        Length of the latent, if it is known.
 
     Returns
     -------
@@ -112,11 +112,11 @@ def read_act_range(path: str | Path, n_units: int) -> np.ndarray:
         bounds = np.array([float(word) for word in words])
     except ValueError as error:
         raise DataError(f"{path} should hold numbers only: {error}.") from error
-    if len(bounds) != n_units:
+    if n_units is not None and len(bounds) != n_units:
         raise DataError(f"{path} holds {len(bounds)} bounds, but the generator's latent has {n_units} units.")
-    if not np.isfinite(bounds).all() or bounds.min() < 0 or not bounds.any():
+    if not len(bounds) or not np.isfinite(bounds).all() or bounds.min() < 0 or not bounds.any():
         raise DataError(
-            f"{path}: bounds must be finite, at least 0 and not all 0; they reach from {bounds.min():g} on."
+            f"{path}: bounds must be finite, at least 0 and not all 0; they reach from {min(bounds, default=0):g} on."
         )
     return bounds
 

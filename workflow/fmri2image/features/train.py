@@ -164,6 +164,27 @@ def learning_rate(settings: TrainingSettings, step: int) -> float:
     return float(settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done))))
 
 
+def chosen_images(settings: TrainingSettings, step: int) -> np.ndarray:
+    """Return the image numbers (batch,) of a step; every image comes once per round.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Or those of another training with ``seed``, ``n_images`` and ``batch``.
+    step : int
+
+    Raises
+    ------
+    ConfigError
+        If a batch is larger than all images.
+    """
+    per_round = settings.n_images // settings.batch
+    if per_round == 0:
+        raise ConfigError(f"A batch of {settings.batch} is larger than the {settings.n_images} training images.")
+    order = generator_for(settings.seed, "order", step // per_round).permutation(settings.n_images)
+    return order[(step % per_round) * settings.batch :][: settings.batch]
+
+
 def smooth_filters(n: int) -> torch.Tensor:
     """Return `n` first-layer filters (n, 3, 3, 3) of norm one: smooth derivatives of grey and of two colour contrasts.
 
@@ -255,20 +276,11 @@ def _begin(settings: TrainingSettings) -> tuple[Network, Heads, torch.optim.Opti
     return network, heads, torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
-def _batch(settings: TrainingSettings, step: int) -> np.ndarray:
-    """Return the image numbers (batch,) of a step; every image comes once per round."""
-    per_round = settings.n_images // settings.batch
-    if per_round == 0:
-        raise ConfigError(f"A batch of {settings.batch} is larger than the {settings.n_images} training images.")
-    order = generator_for(settings.seed, "order", step // per_round).permutation(settings.n_images)
-    return order[(step % per_round) * settings.batch :][: settings.batch]
-
-
 def _loss(
     network: Network, heads: Heads, settings: TrainingSettings, step: int, pixels: np.ndarray,
     targets: Mapping[str, torch.Tensor],
 ) -> dict[str, torch.Tensor]:  # fmt: skip
-    chosen = _batch(settings, step)
+    chosen = chosen_images(settings, step)
     noise = torch.Generator().manual_seed(seed_for(settings.seed, "noise", step))
     images = torch.from_numpy(to_float(pixels[chosen]))
     place = targets["place"][chosen].clone()

@@ -86,15 +86,16 @@ def run(
         for step in steps:
             fresh = isinstance(step, Layer)
             if fresh:
-                x = _apply(step, array(f"{step.name}.weight"), array(f"{step.name}.bias"), x)
+                x = apply_layer(step, array(f"{step.name}.weight"), array(f"{step.name}.bias"), x)
                 yield step.name, x
             else:
-                x = _between(step, x)
+                x = apply_operation(step, x)
     if not fresh:
         yield "output", x
 
 
-def _apply(layer: Layer, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def apply_layer(layer: Layer, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return what a layer with weights makes of its input."""
     if layer.kind == "linear":
         return functional.linear(x, weight, bias)
     if layer.kind == "convolution":
@@ -102,7 +103,8 @@ def _apply(layer: Layer, weight: torch.Tensor, bias: torch.Tensor, x: torch.Tens
     return functional.conv_transpose2d(x, weight, bias, layer.stride, layer.padding, groups=layer.groups)
 
 
-def _between(step: str, x: torch.Tensor) -> torch.Tensor:
+def apply_operation(step: str, x: torch.Tensor) -> torch.Tensor:
+    """Return what an operation without weights, given in words, makes of its input; raises ConfigError if it is unknown."""
     word, *numbers = step.split()
     match word:
         case "relu":

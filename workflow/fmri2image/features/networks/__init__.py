@@ -18,11 +18,12 @@ NETWORKS = {
     "vgg16": "vgg",
     "vgg-face": "vgg",
     "vgg-small": "vgg",
+    "vgg-small-leaky": "vgg",
     "squeezenet1_1": "squeezenet",
     "efficientnet-lite0": "efficientnet",
 }
-# Networks that run the weights of another one in another way.
-SAME_WEIGHTS = {"vgg19-leaky": "vgg19"}
+# Networks that run the weights of another one in another way, and the generator that reads a converted one's.
+SAME_WEIGHTS = {"vgg19-leaky": "vgg19", "vgg-small-leaky": "vgg-small", "deepsim-fc7": "generator-fc7"}
 
 
 def network_module(name: str) -> str:

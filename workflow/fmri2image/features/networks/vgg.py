@@ -66,6 +66,17 @@ VGG19 = Architecture(
     # Channel means of ilsvrc_2012_mean.npy, blue first, as the published scripts subtract them.
     mean=(104.00698793, 116.66876762, 122.67891434),
 )
+# fc8 names the silhouette, texture, palette and background of the generated images (see features.train).
+VGG_SMALL = Architecture(
+    size=64,
+    widths=(12, 24, 40, 64, 96),
+    convolutions=(2, 2, 2, 2, 2),
+    units=(512, 256, 72),
+    pooling="average",
+    slope=0.1,
+    mean=(0.5, 0.5, 0.5),
+    maximum=1.0,
+)
 # The means of VGG's own readme.
 VGG16 = replace(VGG19, convolutions=(2, 2, 3, 3, 3), mean=(103.939, 116.779, 123.68))
 ARCHITECTURES = {
@@ -77,17 +88,9 @@ ARCHITECTURES = {
     "vgg-face": replace(
         VGG16, units=(4096, 4096, 2622), mean=(93.59396362304688, 104.76238250732422, 129.186279296875)
     ),
-    # fc8 names the silhouette, texture, palette and background of the generated images (see features.train).
-    "vgg-small": Architecture(
-        size=64,
-        widths=(12, 24, 40, 64, 96),
-        convolutions=(2, 2, 2, 2, 2),
-        units=(512, 256, 72),
-        pooling="average",
-        slope=0.1,
-        mean=(0.5, 0.5, 0.5),
-        maximum=1.0,
-    ),
+    "vgg-small": VGG_SMALL,
+    # Imagery of the simulated subjects: average pooling it has already, and a leakier rectifier as in vgg19-leaky.
+    "vgg-small-leaky": replace(VGG_SMALL, slope=0.2),
 }
 
 
