@@ -13,10 +13,11 @@ from fmri2image.core.samples import read_bdata
 from fmri2image.core.splits import folds, test_rows
 from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
 from fmri2image.decode.norm import TRANSDUCTIVE
-from fmri2image.reconstruct.interface import Reconstructions, load_method
+from fmri2image.reconstruct.interface import Reconstructions, Work, load_method, takes_work
+from fmri2image.reconstruct.unfinished import unfinished_path
 
 
-def from_features(files: list[str], test: str, true: bool, settings: dict) -> tuple[Reconstructions, dict]:
+def from_features(files: list[str], test: str, true: bool, settings: dict, work: Work) -> tuple[Reconstructions, dict]:
     """Reconstruct from decoded features or, for the ceiling, from true ones."""
     by_name = {Path(path).stem: path for path in files}
     paths = {layer: by_name[layer] for layer in settings["layers"]}
@@ -30,7 +31,8 @@ def from_features(files: list[str], test: str, true: bool, settings: dict) -> tu
             transductive = "True"
     device = choose_device(settings["device"])
     method = load_method(settings["method"])
-    return method.reconstruct(features, None, settings["options"], device), {"transductive": transductive}
+    more = {"work": work} if takes_work(method) else {}
+    return method.reconstruct(features, None, settings["options"], device, **more), {"transductive": transductive}
 
 
 def from_samples(samples: str, roi: str, state: str | None, settings: dict) -> tuple[Reconstructions, dict]:
@@ -49,7 +51,6 @@ def from_samples(samples: str, roi: str, state: str | None, settings: dict) -> t
 
 def write(found: Reconstructions, about: dict, images: str, png: str, settings: dict, code: dict) -> None:
     """Write raw images with their provenance, and an 8-bit PNG of each."""
-    arrays = {"images": found.images, **({"path": found.path} if found.path is not None else {})}
     attributes = {
         **about,
         "simulated": settings["simulated"],
@@ -57,7 +58,7 @@ def write(found: Reconstructions, about: dict, images: str, png: str, settings: 
         "code": json.dumps(code),
         "versions": json.dumps(versions()),
     }
-    write_arrays(images, arrays, attributes)
+    write_arrays(images, found.arrays(), attributes)
     Path(png).mkdir(parents=True, exist_ok=True)
     for row, image in zip(found.images.rows, to_bytes(found.images.values), strict=True):
         write_png(Path(png) / f"{row.replace('|', '_')}.png", image)
@@ -68,8 +69,12 @@ if __name__ == "__main__":
         settings, source = j.params.settings, j.wildcards.source
         torch.manual_seed(settings["seed"])
         if settings["layers"]:
-            result = from_features(list(j.input.features), j.wildcards.test, source == "true-features", settings)
+            # Memory is among the resources, because it changes no setting.
+            about = {"code": j.params.code, "env": j.params.env}
+            work = Work(int(j.resources.mem_mb * 1e6), Path(j.output.images), about)
+            result = from_features(list(j.input.features), j.wildcards.test, source == "true-features", settings, work)
         else:
             roi = source.rsplit("_roi-", 1)[1]
             result = from_samples(j.input.samples, roi, j.input.get("state"), settings)
         write(*result, j.output.images, j.output.png, settings, j.params.code)
+        unfinished_path(j.output.images).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fmri2image.report.facts import listing, plural
 from fmri2image.report.methods_data import data, preprocessing, samples
 from fmri2image.report.methods_decoding import decoding_text
+from fmri2image.report.methods_icnn import icnn_sentence
 from fmri2image.report.references import REFERENCES
 
 JUDGES = {"squeezenet": "SqueezeNet 1.1 [iandola2016]", "efficientnet-lite0": "EfficientNet-Lite0 [tan2019]"}
@@ -136,12 +137,7 @@ def _reconstruction(config: Mapping) -> str:
         method = config["reconstruct"]["methods"][names[0]]
         name = listing(names) + (" (they differ in norm correction alone)" if len(names) > 1 else "")
         if method["method"] == "icnn":
-            parts.append(
-                f"{name}: starting from a uniform image, pixels were changed within [0, 1] by L-BFGS [liu1989] "
-                f"(memory {method['memory']}, {method['evaluations']} passes through the network) until the features of "
-                f"{plural(len(method['layers']), 'layer')} matched the decoded ones, each layer weighted by one over the "
-                "squared norm of its target (Shen et al. [shen2019], eq. 1–3, without image generator)."
-            )
+            parts.append(icnn_sentence(name, method, config["reconstruct"].get("generators", {})))
         elif method["method"] == "pixels":
             parts.append(
                 f"{name}: the values of a grid of {method['size']} × {method['size']} patches were predicted straight from "

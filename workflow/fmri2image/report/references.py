@@ -14,8 +14,10 @@ REFERENCES = {
     "otsuka2025": "Otsuka et al. Overcoming output dimension collapse. 2025; arXiv:2509.15832.",
     "simonyan2015": "Simonyan K, Zisserman A. Very deep convolutional networks for large-scale image recognition. "
     "ICLR 2015; arXiv:1409.1556.",
-    "liu1989": "Liu DC, Nocedal J. On the limited memory BFGS method for large scale optimization. "
-    "Math Program 1989; 45: 503–528.",
+    "byrd1995": "Byrd RH, Lu P, Nocedal J, Zhu C. A limited memory algorithm for bound constrained optimization. "
+    "SIAM J Sci Comput 1995; 16: 1190–1208.",
+    "dosovitskiy2016": "Dosovitskiy A, Brox T. Generating images with perceptual similarity metrics based on deep networks. "
+    "NeurIPS 2016; arXiv:1602.02644.",
     "wang2004": "Wang Z, Bovik AC, Sheikh HR, Simoncelli EP. Image quality assessment: from error visibility to structural "
     "similarity. IEEE Trans Image Process 2004; 13: 600–612.",
     "iandola2016": "Iandola FN, Han S, Moskewicz MW, Ashraf K, Dally WJ, Keutzer K. SqueezeNet: AlexNet-level accuracy "

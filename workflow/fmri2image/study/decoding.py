@@ -10,10 +10,14 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.core.splits import training_name
 from fmri2image.decode.decoders import READS_TEST, decoder_module
 from fmri2image.features.networks import network_module
-from fmri2image.study.paths import TRUE_FEATURES, Paths
+from fmri2image.study.generating import GeneratorQuestions
+from fmri2image.study.paths import TRUE_FEATURES
+
+# Settings of a method that its optimiser has no use for: variants may inherit them from one entry.
+UNUSED = {"lbfgs": ("descent",), "descent": ("memory",)}
 
 
-class DecodingQuestions(Paths):
+class DecodingQuestions(GeneratorQuestions):
     """Inputs and settings of the stages from features to images."""
 
     def weights(self, network: str) -> str:
@@ -154,7 +158,8 @@ class DecodingQuestions(Paths):
     def method_modules(self, name: str) -> list[str]:
         """Return the modules that a named method finds through settings, for the code digest."""
         network = self.network_of(name)
-        return [f"fmri2image.reconstruct.{self.method_of(name)}", *([self.network_module(network)] if network else [])]
+        method, modules = f"fmri2image.reconstruct.{self.method_of(name)}", self.generator_modules(name)
+        return [method, *([self.network_module(network)] if network else []), *modules]
 
     def method_layers(self, name: str) -> list[str]:
         """Return the layers of decoded features that a named method reads; none for methods that take samples."""
@@ -171,11 +176,13 @@ class DecodingQuestions(Paths):
 
     def _method(self, name: str) -> dict:
         # In sorted order: a parameter is compared by its text, and the order of keys in the file must not count.
-        apart = ("method", "decoder", "norm_correction")
-        options = {key: value for key, value in sorted(self.methods[name].items()) if key not in apart}
-        network = self.network_of(name)
+        entry, network, generator = self.methods[name], self.network_of(name), self.generator_of(name)
+        apart = ("method", "decoder", "norm_correction", "generator", *UNUSED.get(entry.get("optimiser", "lbfgs"), ()))
+        options = {key: value for key, value in sorted(entry.items()) if key not in apart}
         if network is not None:
-            options["network"] = self.network_settings(network)
+            options |= {"network": self.network_settings(network), "seed": self.config["seed"]}
+        if generator is not None:
+            options["generator"] = self.generator_settings(generator)
         return {
             "method": self.method_of(name),
             "options": options,
@@ -214,7 +221,7 @@ class DecodingQuestions(Paths):
                 inputs["state"] = f"{self.root}/reconstruct/{name}/{source}_fit-{training}.pt"
         if self.network_of(name):
             inputs["weights"] = self.weights(self.network_of(name))
-        return inputs
+        return inputs | self.generator_inputs(name)
 
     def reconstruct_settings(self, wildcards: Any) -> dict:
         """Return what a reconstruction needs to know."""

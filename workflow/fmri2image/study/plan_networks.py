@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import Network
+from fmri2image.reconstruct.generators import build_generator
 
 
 @cache
@@ -24,6 +25,15 @@ def layer_units(name: str) -> dict[str, int]:
 def forward_tflop(name: str, layers: Sequence[str]) -> float:
     """Return the 10^12 floating-point operations of one image's pass through a network, as far as some layers need."""
     return _forward_tflop(name, tuple(layers))
+
+
+@cache
+def generator_tflop(name: str) -> float:
+    """Return the 10^12 floating-point operations of making one image with a generator."""
+    generator = build_generator({"name": name, "seed": 0}).to("meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        generator(torch.empty((1, *generator.latent_shape), device="meta"))
+    return counter.get_total_flops() / 1e12
 
 
 @cache

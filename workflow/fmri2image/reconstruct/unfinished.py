@@ -1,0 +1,106 @@
+"""Rows that are done, kept beside the output until all are, so that a kill costs one batch.
+
+A hidden file ``.unfinished-<output>`` holds the arrays of the rows done so far (Snakemake deletes the outputs of a job that
+failed, and knows nothing of this file). Every row carries a key, a digest of all that its result depends on; a row whose key
+is another now is computed again.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fmri2image.core.arrays import LabelledArray, array_names, open_h5, read_array, write_arrays
+from fmri2image.core.errors import DataError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+KEYS = "keys"
+
+
+def unfinished_path(output: str | Path) -> Path:
+    """Return where the finished rows of an output are kept until it is written."""
+    return Path(output).with_name(f".unfinished-{Path(output).name}")
+
+
+class UnfinishedRows:
+    """The finished rows of one output.
+
+    Parameters
+    ----------
+    output : path or None
+        File that is to be written; None keeps nothing on the disk.
+    fingerprint : mapping
+        What all results depend on, in types that JSON knows.
+    """
+
+    def __init__(self, output: str | Path | None, fingerprint: Mapping) -> None:
+        self.path = None if output is None else unfinished_path(output)
+        self._fingerprint = json.dumps({"format": FORMAT, **fingerprint}, sort_keys=True).encode()
+        self._arrays: dict[str, LabelledArray] = {}
+
+    def key(self, row: str, inputs: Sequence[np.ndarray]) -> str:
+        """Return the key of a row from what it is made of."""
+        digest = hashlib.blake2b(self._fingerprint, digest_size=20)
+        digest.update(row.encode())
+        for values in inputs:
+            digest.update(str((values.dtype.str, values.shape)).encode())
+            digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
+
+    def load(self) -> dict[str, str]:
+        """Read what an earlier process left; return the key of every row that it finished."""
+        if self.path is None or not self.path.exists():
+            return {}
+        # Of a process that was killed while writing.
+        for stale in self.path.parent.glob(f".partial-*-{self.path.name}"):
+            stale.unlink(missing_ok=True)
+        try:
+            with open_h5(self.path) as file:
+                names = array_names(file)
+            arrays = {name: read_array(self.path, name) for name in names}
+        except (DataError, OSError, KeyError) as error:
+            log.warning("what was done is damaged and is done again (%s)", error)
+            return {}
+        if KEYS not in arrays:
+            return {}
+        keys = arrays.pop(KEYS)
+        self._arrays = arrays
+        return {row: bytes(key).decode() for row, key in zip(keys.rows, keys.values, strict=True)}
+
+    def keep_only(self, rows: Sequence[str], total: int) -> None:
+        """Drop all rows but those named, which are still right; `total` are wanted in all."""
+        held = sum(len(array.rows) for array in list(self._arrays.values())[:1])
+        if held > len(rows):
+            log.info("%d images belong to other features, settings or code; they are made anew", held - len(rows))
+        if rows:
+            log.info("%d of %d images are done and are kept", len(rows), total)
+        self._arrays = {name: array.take(rows) for name, array in self._arrays.items()} if rows else {}
+
+    def add(self, arrays: Mapping[str, LabelledArray], keys: Mapping[str, str]) -> None:
+        """Add the arrays of finished rows and write all that is done.
+
+        Parameters
+        ----------
+        arrays : mapping from name to LabelledArray
+            The same names and rows every time.
+        keys : mapping from row to key
+            Of all rows that are done.
+        """
+        for name, array in arrays.items():
+            before = self._arrays.get(name)
+            values = array.values if before is None else np.concatenate([before.values, array.values])
+            rows = array.rows if before is None else [*before.rows, *array.rows]
+            self._arrays[name] = LabelledArray(values, rows)
+        if self.path is not None:
+            rows = next(iter(self._arrays.values())).rows
+            known = np.array([keys[row].encode() for row in rows], dtype="S40")
+            write_arrays(self.path, {**self._arrays, KEYS: LabelledArray(known, rows)})
+
+    def take(self, rows: Sequence[str]) -> dict[str, LabelledArray]:
+        """Return the arrays of the rows named, in that order."""
+        return {name: array.take(rows) for name, array in self._arrays.items()}
