@@ -195,3 +195,70 @@ if study.scored_against_truth:
             "sub-{wildcards.subject}: every stage against what was simulated"
         script:
             "../scripts/score_recovery.py"
+
+
+if study.paper.get("ratings"):
+
+    # Human judgments become scores like those of other metrics.
+    rule score_ratings:
+        input:
+            **study.ratings_inputs(),
+        output:
+            scores=f"{study.root}/evaluate/ratings/scores.tsv",
+            permutations=f"{study.root}/evaluate/ratings/permutations.tsv",
+            rated=f"{study.root}/evaluate/ratings/rated.tsv",
+        log:
+            f"results/logs/score_ratings/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/score_ratings/{study.dataset}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            settings=study.ratings_settings(),
+            code=code_digest("score_ratings"),
+            env=env_digest("evaluate"),
+        message:
+            "human ratings"
+        script:
+            "../scripts/score_ratings.py"
+
+
+if study.paper:
+
+    # Statistics, winning percentages and the ledger in one job: each takes a second or two.
+    rule compare_paper:
+        input:
+            **study.compare_paper_inputs(),
+        output:
+            **{
+                name: report(
+                    path,
+                    caption="../report/table.rst",
+                    category="Tables",
+                    labels={"table": name},
+                )
+                for name, path in zip(PAPER_TABLES, study.paper_tables())
+            },
+            sidecars=[path.replace(".tsv", ".json") for path in study.paper_tables()],
+        log:
+            f"results/logs/compare_paper/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/compare_paper/{study.dataset}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=study.paper_settings(),
+            code=code_digest("compare_paper"),
+            env=env_digest("evaluate"),
+        message:
+            "statistics of the paper, and its numbers beside ours"
+        script:
+            "../scripts/compare_paper.py"

@@ -13,7 +13,7 @@ def main(inputs: dict, output: str, settings: dict) -> None:
     stimulus_set, chapter = settings["stimulus_set"], settings["source"]
     if "events" in inputs:
         runs = {path: settings.get("run_sets", {}).get(path, stimulus_set) for path in inputs["events"]}
-        wanted = stimuli_of_events(runs, settings["imagery_stimuli"])
+        wanted = stimuli_of_events(runs, settings["imagery_stimuli"], settings["apart"])
     elif "samples" in inputs:
         wanted = stimuli_of_samples(inputs["samples"])
     else:

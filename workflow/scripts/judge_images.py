@@ -6,11 +6,20 @@ from fmri2image.core.arrays import read_attributes
 from fmri2image.core.device import choose_device
 from fmri2image.core.images import read_images
 from fmri2image.core.job import job
-from fmri2image.core.tables import write_table
+from fmri2image.core.tables import read_table, write_table
 from fmri2image.evaluate.judges import judge_images, load_judge
+from fmri2image.evaluate.lures import lure_groups
 
 
-def main(images: list[str], stimuli: str, weights: str, keys: dict, outputs: tuple[str, str], settings: dict) -> None:
+def main(
+    images: list[str],
+    stimuli: str,
+    weights: str,
+    keys: dict,
+    outputs: tuple[str, str],
+    settings: dict,
+    kinds: str | None = None,
+) -> None:
     """Write the long score table and the permutation tests of all sources."""
     network = load_judge(settings, weights, choose_device(settings["device"]))
     sources = []
@@ -20,14 +29,18 @@ def main(images: list[str], stimuli: str, weights: str, keys: dict, outputs: tup
         own = {"subject": subject if roi else "n/a", "roi": roi or source}
         own["transductive"] = read_attributes(path)["transductive"]
         sources.append((read_images(path), {**keys, **own}))
+    shown = read_images(stimuli)
+    chosen = {key: settings[key] for key in ("same", "aspects") if key in settings}
+    groups = lure_groups(shown.rows, read_table(kinds), keys["stimulus_set"], **chosen) if kinds else None
     tables = judge_images(
         network,
         settings["judge"],
         settings["layer"],
         sources,
-        read_images(stimuli),
+        shown,
         settings["permutations"],
         settings["seed"],
+        groups,
     )
     for path, table in zip(outputs, tables, strict=True):
         write_table(path, table)
@@ -49,4 +62,5 @@ if __name__ == "__main__":
             keys,
             (j.output.scores, j.output.permutations),
             j.params.settings,
+            j.input.get("kinds"),
         )

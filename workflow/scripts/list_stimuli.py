@@ -5,4 +5,4 @@ from fmri2image.core.job import job
 
 if __name__ == "__main__":
     with job(snakemake) as j:
-        list_stimuli(list(j.input.images), j.output.table)
+        list_stimuli(list(j.input.images), j.output.table, next(iter(j.input.kinds), None))

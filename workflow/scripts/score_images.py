@@ -4,11 +4,19 @@ from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.images import read_images
 from fmri2image.core.job import job
 from fmri2image.core.tables import read_table, write_table
+from fmri2image.evaluate.lures import lure_groups
 from fmri2image.evaluate.scores import score_images
 
 
 def main(
-    images: str, stimuli: str, refitted: str | None, keys: dict, scores: str, permutations: str, settings: dict
+    images: str,
+    stimuli: str,
+    refitted: str | None,
+    keys: dict,
+    scores: str,
+    permutations: str,
+    settings: dict,
+    kinds: str | None = None,
 ) -> None:
     """Write the long score table and the permutation tests of one method, source and test."""
     keys = {
@@ -17,14 +25,18 @@ def main(
         "transductive": read_attributes(images)["transductive"],
         "simulated": settings["simulated"],
     }
+    shown = read_images(stimuli)
+    chosen = {key: settings[key] for key in ("same", "aspects") if key in settings}
+    groups = lure_groups(shown.rows, read_table(kinds), keys["stimulus_set"], **chosen) if kinds else None
     table, tests = score_images(
         read_array(images, "images"),
-        read_images(stimuli),
+        shown,
         settings["similarities"],
         keys,
         settings["permutations"],
         settings["seed"],
         read_table(refitted) if refitted else None,
+        groups,
     )
     write_table(scores, table)
     write_table(permutations, tests)
@@ -47,4 +59,5 @@ if __name__ == "__main__":
             j.output.scores,
             j.output.permutations,
             j.params.settings,
+            j.input.get("kinds"),
         )

@@ -1,9 +1,13 @@
 """Generate the stimuli of the simulated subjects."""
 
 from fmri2image.acquire.phantom.images import imagery_images, stimulus_sets
+from fmri2image.acquire.stimulus_table import add_kinds
 from fmri2image.core.arrays import write_arrays
 from fmri2image.core.job import job
 from fmri2image.core.tables import write_table
+
+# Sets of natural-like images; the names of the others tell what they show.
+NATURAL = dict.fromkeys(("train", "test", "natural"), "natural")
 
 
 def main(outputs: dict[str, str], table: str, settings: dict) -> None:
@@ -13,7 +17,7 @@ def main(outputs: dict[str, str], table: str, settings: dict) -> None:
         sets[name] = imagery_images(sets, parts, name)
     for stimulus_set, path in outputs.items():
         write_arrays(path, {"images": sets[stimulus_set]}, {"simulated": True, "stimulus_set": stimulus_set})
-    write_table(table, stimuli)
+    write_table(table, add_kinds(stimuli, NATURAL))
 
 
 if __name__ == "__main__":

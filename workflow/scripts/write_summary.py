@@ -5,7 +5,7 @@ from fmri2image.report.summary import write_summary
 
 INPUTS = ("identification", "scores", "accuracy", "motion", "recovery", "responses", "examples", "identification_figure",
           "methods_figure", "decoding_figure", "selection_figure", "raw_absolute_figure", "norm_figure", "quality", "sheets",
-          "images", "stimuli", "decoded")  # fmt: skip
+          "images", "stimuli", "decoded", "ledger")  # fmt: skip
 
 if __name__ == "__main__":
     with job(snakemake) as j:

@@ -27,8 +27,20 @@ def test_images_are_spread_over_the_set():
     assert imagery_images(SETS, {"letters": 10}, "imagery").rows == SETS["letters"].rows
 
 
+def test_images_can_be_named():
+    named = ["colorExpStim06_green_square", "colorExpStim01_red_square"]
+    images = imagery_images(SETS, {"shapes": named, "letters": 2}, "imagery")
+    assert images.rows[:2] == named
+    np.testing.assert_array_equal(images.values[:2], SETS["shapes"].take(named).values)
+
+
 @pytest.mark.parametrize(
-    ("parts", "words"), [({"letters": 11}, "11 images of 'letters'.*has 10"), ({"films": 1}, "films")]
+    ("parts", "words"),
+    [
+        ({"letters": 11}, "11 images of 'letters'.*has 10"),
+        ({"films": 1}, "films"),
+        ({"shapes": ["colorExpStim01_red_square", "colorExpStim41_red_cube"]}, "'shapes' has no image .*41_red_cube"),
+    ],
 )
 def test_more_images_than_there_are_is_refused(parts, words):
     with pytest.raises(ConfigError, match=f"imagery: from: .*{words}"):

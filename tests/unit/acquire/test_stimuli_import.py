@@ -328,6 +328,9 @@ def test_imagery_takes_pictures_of_other_sets_and_their_terms(tmp_path):
         "stimulus_set": ["shapes", "test", "letters"],
         "category": ["a", "b", "c"],
         "picture": ["yes", "hidden", "missing"],
+        "kind": ["other"] * 3,
+        "colour": [None] * 3,
+        "shape": [None] * 3,
     }
     assert len(read_table(tmp_path / "stimuli.tsv")) == 3
 

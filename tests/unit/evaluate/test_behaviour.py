@@ -18,7 +18,7 @@ from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import DataError
 from fmri2image.core.tables import read_table
 from fmri2image.evaluate.behaviour import TABLE_COLUMNS, behaviour_table, count_responses, one_back, over_subjects
-from fmri2image.evaluate.published import agrees, published_numbers
+from fmri2image.evaluate.published import COLUMNS, agrees, published_numbers
 from fmri2image.samples.events import read_events
 
 KEYS = {"dataset": "faces", "subject": "01", "simulated": False}
@@ -133,12 +133,13 @@ def test_published_numbers_keep_their_digits(tmp_path):
         published_numbers("nobody2020")
     assert agrees(0.99954844, "0.9995")
     assert not agrees(0.98194, "0.9820")
-    header = "paper\tquantity\tvalue\tspread\tunit\twhere\n"
+    header = "\t".join(COLUMNS) + "\n"
+    row = "a\tq\tidentification\tshapes\tpixel\tpooled\t{}\tn/a\tshare\there\n"
     path = tmp_path / "published.tsv"
     for text, message in (
-        ("paper\tvalue\n", "needs the columns paper, quantity, value"),
-        (f"{header}a\tq\tmany\tn/a\tshare\there\n", "q of a is 'many', not a number"),
-        (f"{header}a\tq\t0.1\tn/a\tshare\there\na\tq\t0.2\tn/a\tshare\there\n", "gives q of a twice"),
+        ("paper\tvalue\n", "needs the columns paper, quantity, measure"),
+        (header + row.format("many"), "q of a is 'many', not a number"),
+        (header + row.format("0.1") + row.format("0.2"), "gives q of a twice"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):

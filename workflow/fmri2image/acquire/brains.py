@@ -18,6 +18,7 @@ from fmri2image.acquire.restricted import (
     grey_images,
     unplaced_voxels,
 )
+from fmri2image.acquire.stimulus_table import add_kinds
 from fmri2image.core.arrays import LabelledArray
 from fmri2image.core.errors import DataError
 from fmri2image.core.matlab import read_mat
@@ -87,7 +88,7 @@ def load(folder: str | Path, subjects: Sequence[str]) -> Imported:
             "image_index": [row + 1 for row in kept],
         }
     )
-    return Imported(samples, images, table)
+    return Imported(samples, images, add_kinds(table, dict.fromkeys(split, "letter")))
 
 
 def _stimuli(path: Path) -> tuple[np.ndarray, str]:

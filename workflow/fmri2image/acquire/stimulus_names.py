@@ -2,6 +2,8 @@
 
 A file shows a stimulus if their names are equal without folder, ending and letter case. Images of ImageNet are called
 ``<synset>_<number>``; zeros before the number do not matter, and a file ``<number>`` may lie in a folder ``<synset>``.
+
+Names also tell the kind of a stimulus, and colour and shape of an artificial one, as ds001506 writes them.
 """
 
 import os
@@ -14,6 +16,10 @@ from fmri2image.core.errors import DataError
 
 ENDINGS = (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp")
 SYNSET = re.compile(r"(n\d{8})_0*(\d+)")
+# Stimuli of ds001506: colorExpStim07_green_smallring, letter_black_img011_A.
+SHAPE_NAME = re.compile(r"colorExpStim\d+_([A-Za-z]+)_([A-Za-z+]+)")
+LETTER_NAME = re.compile(r"letter_([A-Za-z]+)_img\d+_(\w+)")
+KINDS = ("natural", "shape", "letter", "other")
 
 
 def key(name: str) -> str:
@@ -21,6 +27,25 @@ def key(name: str) -> str:
     name = name.strip().lower()
     match = SYNSET.fullmatch(name)
     return f"{match[1]}_{match[2]}" if match else name
+
+
+def kind_of(name: str) -> tuple[str, str | None, str | None]:
+    """Return kind, colour and shape of a stimulus from its name.
+
+    Returns
+    -------
+    kind : {"natural", "shape", "letter", "other"}
+        An image of ImageNet is natural; other names than those of ds001506 tell nothing.
+    colour, shape : str or None
+        Of an artificial shape; a letter has its colour.
+    """
+    if SYNSET.fullmatch(name):
+        return "natural", None, None
+    if match := SHAPE_NAME.fullmatch(name):
+        return "shape", match[1], match[2]
+    if match := LETTER_NAME.fullmatch(name):
+        return "letter", match[1], None
+    return "other", None, None
 
 
 def file_keys(path: str) -> list[str]:

@@ -17,6 +17,7 @@ from fmri2image.acquire.restricted import (
     grey_images,
     unplaced_voxels,
 )
+from fmri2image.acquire.stimulus_table import add_kinds
 from fmri2image.core.arrays import LabelledArray, shorten
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.matlab import read_mat
@@ -79,6 +80,7 @@ def load(folder: str | Path, subjects: Sequence[str], split: str = "seeliger2018
     }
     number = [*range(1, N_TRAINING + 1), *range(1, N_VALIDATION + 1)]
     table = pd.DataFrame({"stimulus": names, "stimulus_set": sets, "image_index": number})
+    table = add_kinds(table, dict.fromkeys(sets, "natural"))
     return Imported(samples, images, table)
 
 

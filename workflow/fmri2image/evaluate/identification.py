@@ -1,7 +1,8 @@
 """Pairwise identification: how often a reconstruction is more like its own stimulus than like another one.
 
-Every other stimulus of the image set is a lure (Shen et al. 2019: 49, 39 and 9 lures). The reconstruction is fixed and the
-stimuli compete. A tie, or a similarity that does not exist, counts one half: no information scores chance.
+Every other stimulus of the image set is a lure (Shen et al. 2019: 49, 39 and 9 lures), or every other one of its group
+(`lures.lure_groups`). The reconstruction is fixed and the stimuli compete. A tie, or a similarity that does not exist,
+counts one half: no information scores chance.
 """
 
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fmri2image.core.errors import DataError
+from fmri2image.evaluate.lures import NO_LURE, lure_mask
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,20 @@ class PermutationTest:
         return float((1 + np.sum(self.null >= self.value - 1e-12)) / (1 + len(self.null)))
 
 
-def win_matrix(similarity: np.ndarray) -> np.ndarray:
+def win_matrix(similarity: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
     """Return what each row would score if each stimulus were its own.
 
     Parameters
     ----------
     similarity : array of shape (n_rows, n_stimuli)
+    groups : integer array of shape (n_stimuli,), optional
+        From `lures.lure_groups`; without it all stimuli are one group.
 
     Returns
     -------
     wins : array of shape (n_rows, n_stimuli)
-        ``wins[i, s]`` is the share of the other stimuli that are less similar to row i than stimulus s is.
+        ``wins[i, s]`` is the share of the lures of stimulus s that are less similar to row i than stimulus s is; NaN where it
+        has no lure.
 
     Raises
     ------
@@ -50,12 +55,14 @@ def win_matrix(similarity: np.ndarray) -> np.ndarray:
     n_stimuli = similarity.shape[1]
     if n_stimuli < 2:
         raise DataError("Identification needs at least two stimuli in the image set.")
+    lures = lure_mask(np.zeros(n_stimuli, dtype=int) if groups is None else groups)
+    n_lures = lures.sum(axis=1)
     wins = np.empty(similarity.shape)
     for row, values in enumerate(similarity):
-        below = values[:, None] > values[None, :]
-        equal = (values[:, None] == values[None, :]) | np.isnan(values[:, None] - values[None, :])
-        np.fill_diagonal(equal, False)
-        wins[row] = (below.sum(1) + 0.5 * equal.sum(1)) / (n_stimuli - 1)
+        below = (values[:, None] > values[None, :]) & lures
+        equal = ((values[:, None] == values[None, :]) | np.isnan(values[:, None] - values[None, :])) & lures
+        beaten = below.sum(1) + 0.5 * equal.sum(1)
+        wins[row] = np.divide(beaten, n_lures, out=np.full(n_stimuli, np.nan), where=n_lures > 0)
     return wins
 
 
@@ -65,8 +72,8 @@ def identification(similarity: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def top_one(wins: np.ndarray) -> np.ndarray:
-    """Return 1 where a stimulus beats every lure, else 0; same shape as `wins`."""
-    return (wins >= 1).astype(float)
+    """Return 1 where a stimulus beats every lure, else 0, NaN where it has none; same shape as `wins`."""
+    return np.where(np.isnan(wins), np.nan, wins >= 1)
 
 
 # What is derived from the shares of lures that are beaten, by the suffix of the metric's name.
@@ -74,7 +81,11 @@ IDENTIFICATIONS = {"identification": lambda wins: wins, "top1": top_one}
 
 
 def permute_labels(
-    wins: np.ndarray, own: np.ndarray, n_permutations: int, generator: np.random.Generator
+    wins: np.ndarray,
+    own: np.ndarray,
+    n_permutations: int,
+    generator: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> PermutationTest:
     """Test a mean over rows by exchanging the stimuli's labels, the reconstructions staying as they are.
 
@@ -88,6 +99,8 @@ def permute_labels(
     own : integer array of shape (n_rows,)
     n_permutations : int
     generator : numpy Generator
+    groups : integer array of shape (n_stimuli,), optional
+        As for `win_matrix`: labels are exchanged within groups. No row may have a stimulus without lures.
 
     Returns
     -------
@@ -95,11 +108,22 @@ def permute_labels(
         Of the mean over rows.
     """
     rows = np.arange(len(own))
-    null = wins[rows, relabel(own, wins.shape[1], n_permutations, generator)].mean(axis=1)
+    null = wins[rows, relabel(own, wins.shape[1], n_permutations, generator, groups)].mean(axis=1)
     return PermutationTest(float(wins[rows, own].mean()), null)
 
 
-def relabel(own: np.ndarray, n_stimuli: int, n_permutations: int, generator: np.random.Generator) -> np.ndarray:
-    """Return permuted own stimuli (n_permutations, n_rows); rows of one stimulus keep a common label."""
+def relabel(
+    own: np.ndarray,
+    n_stimuli: int,
+    n_permutations: int,
+    generator: np.random.Generator,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return permuted own stimuli (n_permutations, n_rows), within groups; rows of one stimulus keep a common label."""
     labels = np.tile(np.arange(n_stimuli), (n_permutations, 1))
-    return generator.permuted(labels, axis=1)[:, own]
+    if groups is None:
+        return generator.permuted(labels, axis=1)[:, own]
+    for group in np.unique(groups[groups != NO_LURE]):
+        members = np.flatnonzero(groups == group)
+        labels[:, members] = generator.permuted(labels[:, members], axis=1)
+    return labels[:, own]

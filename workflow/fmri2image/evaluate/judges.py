@@ -1,7 +1,7 @@
 """Independent judges: networks that took no part in a reconstruction say which stimulus it looks like.
 
 Pairwise identification by Pearson's correlation of a network's features (as Ozcelik & VanRullen 2023 compare methods),
-with every other stimulus of the image set as a lure. A judge must not be the network whose features were decoded or
+with the other stimuli of the image set as lures. A judge must not be the network whose features were decoded or
 matched: images optimised for a network please that network.
 """
 
@@ -15,8 +15,7 @@ import torch
 from fmri2image.core.arrays import LabelledArray, row_index
 from fmri2image.core.seeds import generator_for
 from fmri2image.core.splits import stimulus_of
-from fmri2image.evaluate.identification import IDENTIFICATIONS, permute_labels, win_matrix
-from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS, summarise
+from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS, score_similarity
 from fmri2image.evaluate.similarity import correlation_matrix
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import Network
@@ -77,6 +76,7 @@ def judge_images(
     stimuli: LabelledArray,
     n_permutations: int,
     seed: int,
+    groups: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score the reconstructions of several sources by one judge.
 
@@ -92,31 +92,31 @@ def judge_images(
     n_permutations : int
         Of the stimuli's labels.
     seed : int
+    groups : mapping from ending to integer array of shape (n_stimuli,), optional
+        As for `scores.score_images`.
 
     Returns
     -------
     scores : DataFrame with `SCORE_COLUMNS`
         ``feature_correlation_<judge>``, ``feature_identification_<judge>`` and ``feature_top1_<judge>``.
     permutations : DataFrame with `PERMUTATION_COLUMNS`
-        Of the latter two.
+        Of the latter two, and of ``feature_identification_<judge>_<aspect>``.
     """
     shown = judge_features(network, layer, stimuli.values)
     dialect = f"{network.name} {layer} at {network.domain.size}x{network.domain.size}; ties one half"
-    n_lures = len(stimuli.rows) - 1
     scores, tests = [], []
     for images, keys in sources:
         own = row_index(stimuli.rows, [stimulus_of(row) for row in images.rows], "A reconstruction")
-        rows = np.arange(len(own))
-        matrix = correlation_matrix(judge_features(network, layer, images.values), shown)
-        wins = win_matrix(matrix)
-        common = {**keys, "stimulus": images.rows, "dialect": dialect}
-        scores.append(pd.DataFrame({**common, "metric": f"feature_correlation_{judge}", "value": matrix[rows, own]}))
-        for kind, derive in IDENTIFICATIONS.items():
-            metric, derived = f"feature_{kind}_{judge}", derive(wins)
-            scores.append(
-                pd.DataFrame({**common, "metric": metric, "value": derived[rows, own], "n_comparisons": n_lures})
-            )
-            test = permute_labels(derived, own, n_permutations, generator_for(seed, "permute labels", judge))
-            counts = {"n_rows": len(rows), "n_comparisons": n_lures, "permuted": "stimulus labels"}
-            tests.append({**keys, "metric": metric, **summarise(test), **counts})
+        found = score_similarity(
+            correlation_matrix(judge_features(network, layer, images.values), shown),
+            own,
+            images.rows,
+            {**keys, "dialect": dialect},
+            (f"feature_correlation_{judge}", f"feature_{{}}_{judge}"),
+            n_permutations,
+            lambda *more: generator_for(seed, "permute labels", judge, *more),
+            groups,
+        )
+        scores += found[0]
+        tests += found[1]
     return pd.concat(scores)[list(SCORE_COLUMNS)], pd.DataFrame(tests)[list(PERMUTATION_COLUMNS)]

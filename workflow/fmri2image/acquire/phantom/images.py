@@ -6,7 +6,7 @@ combinations may be test categories is fixed by a rule over the three tables (`i
 and no image used for training a network, ever shows a test category.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ from fmri2image.acquire.phantom.surfaces import (
     paint_scene,
     soft_step,
 )
-from fmri2image.core.arrays import LabelledArray
+from fmri2image.core.arrays import LabelledArray, shorten
 from fmri2image.core.errors import ConfigError
 from fmri2image.core.seeds import generator_for
 
@@ -320,24 +320,35 @@ def stimulus_sets(settings: Mapping, seed: int) -> tuple[dict[str, LabelledArray
     return {name: images for name, (images, _) in made.items()}, tables
 
 
-def imagery_images(sets: Mapping[str, LabelledArray], parts: Mapping[str, int], name: str) -> LabelledArray:
-    """Choose the images that are imagined: so many of each set, at equal distances in its order, under their names.
+def imagery_images(
+    sets: Mapping[str, LabelledArray], parts: Mapping[str, int | Sequence[str]], name: str
+) -> LabelledArray:
+    """Choose the images that are imagined: some of each set under their names, so many at equal distances in its order.
 
     Parameters
     ----------
     sets : dict from stimulus set to LabelledArray
-    parts : dict from stimulus set to the number of its images
+    parts : dict from stimulus set to the number of its images, or to their names
     name : str
         The set that is made, for the message.
 
     Raises
     ------
     ConfigError
-        If a set is unknown or has fewer images.
+        If a set is unknown or lacks images.
     """
     chosen = []
-    for part, count in parts.items():
+    for part, wanted in parts.items():
         rows = sets[part].rows if part in sets else []
+        if not isinstance(wanted, int):
+            unknown = [row for row in wanted if row not in rows]
+            if unknown:
+                raise ConfigError(
+                    f"simulate: stimulus_sets: {name}: from: '{part}' has no image {shorten(unknown)}; name images of it."
+                )
+            chosen.append(sets[part].take(list(wanted)))
+            continue
+        count = wanted
         if count > len(rows):
             raise ConfigError(
                 f"simulate: stimulus_sets: {name}: from: {count} images of '{part}' are asked for, but it has {len(rows)}."

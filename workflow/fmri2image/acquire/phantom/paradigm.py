@@ -54,7 +54,9 @@ def tasks(settings: Mapping) -> list[str]:
 
 def n_images(part: Mapping) -> int:
     """Return the number of images of a stimulus set."""
-    return sum(part["from"].values()) if task(part) == IMAGERY else part["images"]
+    if task(part) != IMAGERY:
+        return part["images"]
+    return sum(chosen if isinstance(chosen, int) else len(chosen) for chosen in part["from"].values())
 
 
 def session_runs(settings: Mapping, stimulus_set: str, subject: str) -> list[int]:
