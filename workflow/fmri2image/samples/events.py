@@ -7,7 +7,7 @@ ds001506, stops nothing and is reported.
 import csv
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,28 @@ def read_events(path: str | Path, imagery_stimuli: Sequence[str] | str | None = 
         log.warning("%s", sentence)
     events = events.reset_index(drop=True)
     events.attrs |= {"path": str(path), "warnings": found}
+    return events
+
+
+def set_apart(events: pd.DataFrame, apart: Mapping[str, Sequence[str]] | None) -> pd.DataFrame:
+    """Give stimuli that are no images of their run's set a set of their own.
+
+    Shen et al. 2019 (PLOS CB, S16) reconstruct the fixation spot of the imagery runs, of which there is no image.
+
+    Parameters
+    ----------
+    events : DataFrame
+        From `read_events`.
+    apart : mapping from stimulus set to names of stimuli, optional
+
+    Returns
+    -------
+    events : DataFrame
+        With ``stimulus_set`` of those stimuli.
+    """
+    for name, stimuli in (apart or {}).items():
+        mine = events["stimulus_name"].isin(list(stimuli))
+        events = events.assign(stimulus_set=events["stimulus_set"].astype(object).where(~mine, name))
     return events
 
 

@@ -13,7 +13,7 @@ from fmri2image.core.errors import DataError
 from fmri2image.core.geometry import PARAMETERS
 from fmri2image.preprocess.tables import framewise_displacement, read_confounds
 from fmri2image.preprocess.timeseries import TimeSeries, read_timeseries
-from fmri2image.samples.events import read_events
+from fmri2image.samples.events import read_events, set_apart
 from fmri2image.samples.settings import DROP, FLAG, KEEP, MotionLimit, SampleSettings
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,8 @@ def read_run(run: Run, settings: SampleSettings) -> RunData:
             f"{run.confounds} has {len(confounds)} rows, but {run.series} has {len(series.signal)} volumes; preprocess "
             "the run again."
         )
-    data = RunData(run, series, confounds, read_events(run.events, settings.imagery_stimuli), read_motion(confounds))
+    events = set_apart(read_events(run.events, settings.imagery_stimuli), settings.apart)
+    data = RunData(run, series, confounds, events, read_motion(confounds))
     limit = settings.motion_limit
     if limit is not None and DROP in (limit.runs, limit.trials) and not data.motion.known:
         raise DataError(

@@ -144,6 +144,8 @@ class SampleSettings:
         Names of the imagined stimuli, see `events.read_events`.
     leave_out : sequence of str
         Stimuli whose trials do not become samples, such as ``fixation`` in the imagery of ds001506, which is no image.
+    apart : mapping from stimulus set to sequence of str
+        Stimuli that form a set of their own, see `events.set_apart`.
     glm : GlmSettings or mapping
         Settings of the general linear model.
     motion_limit : mapping or MotionLimit, optional
@@ -174,6 +176,7 @@ class SampleSettings:
     imagery_window: float | None = None
     imagery_stimuli: list[str] | str | None = None
     leave_out: Sequence[str] = ()
+    apart: Mapping[str, Sequence[str]] = field(default_factory=dict)
     glm: GlmSettings | Mapping = field(default_factory=GlmSettings)
     motion_limit: MotionLimit | Mapping | None = field(default_factory=MotionLimit)
     incomplete_trials: str = STOP

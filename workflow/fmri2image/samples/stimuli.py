@@ -8,13 +8,15 @@ import pandas as pd
 
 from fmri2image.core.arrays import open_h5, shorten
 from fmri2image.core.errors import DataError
-from fmri2image.samples.events import IMAGERY, REPETITION, STIMULUS, read_events
+from fmri2image.samples.events import IMAGERY, REPETITION, STIMULUS, read_events, set_apart
 
 WANTED_COLUMNS = ["stimulus", "stimulus_set", "file", "pattern", "imagined"]
 
 
 def stimuli_of_events(
-    events: Mapping[str | Path, str], imagery_stimuli: Sequence[str] | str | None = None
+    events: Mapping[str | Path, str],
+    imagery_stimuli: Sequence[str] | str | None = None,
+    apart: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """Return every stimulus that some runs show or whose imagery they ask for.
 
@@ -24,6 +26,8 @@ def stimuli_of_events(
         An event that tells its own set, as in ds001761 and ds000255, keeps that.
     imagery_stimuli : sequence of str, or str, optional
         As for `events.read_events`.
+    apart : mapping from stimulus set to names, optional
+        As for `events.set_apart`.
 
     Returns
     -------
@@ -33,7 +37,7 @@ def stimuli_of_events(
     """
     parts = []
     for path, stimulus_set in events.items():
-        table = read_events(path, imagery_stimuli)
+        table = set_apart(read_events(path, imagery_stimuli), apart)
         shown = table[table["event"].isin([STIMULUS, REPETITION, IMAGERY])]
         part = pd.DataFrame({"stimulus": shown["stimulus_name"]}, dtype=object)
         part["stimulus_set"] = shown["stimulus_set"].where(shown["stimulus_set"].notna(), stimulus_set)

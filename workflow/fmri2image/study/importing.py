@@ -5,6 +5,7 @@ from typing import Any
 
 from fmri2image.acquire.registry import registry_entry
 from fmri2image.features.networks import SAME_WEIGHTS
+from fmri2image.reconstruct.generators import generator_module
 from fmri2image.study.decoding import DecodingQuestions
 from fmri2image.study.fetching import SIZES_OF_FEATURES, FetchQuestions
 
@@ -62,7 +63,13 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
             "size": self.config["acquire"].get("image_size", 224),
             "imagery_stimuli": self.config["samples"].get("imagery_stimuli"),
             "leave_out": self.config["samples"].get("leave_out", []),
+            "apart": self.config["samples"].get("apart", {}),
         }
+
+    def stimulus_kinds(self) -> list[str]:
+        """Return the user's table of the kinds of stimuli, if there is one."""
+        given = self.config["acquire"].get("stimulus_kinds")
+        return [given] if given else []
 
     @property
     def restricted_folder(self) -> str:
@@ -187,19 +194,30 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
 
     # Weights ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def converts_weights(self) -> bool:
+        """Whether weights of some network or generator come from the registry."""
+        return any(entry["source"] == "registry" for entry in (*self.networks.values(), *self.generators.values()))
+
     def weights_source(self, wildcards: Any) -> str:
         """Return the file that holds the weights of an entry of the registry."""
         return self.entry_file(wildcards.entry)
 
     def entry_module(self, entry: str) -> str:
         """Return the module that builds the network of an entry's weights."""
+        generator = self.generator_of_entry(entry)
+        if generator:
+            return generator_module(generator["generator"])
         return self.network_module(next(n for n, one in self.networks.items() if one.get("entry") == entry))
 
     def convert_settings(self, wildcards: Any) -> dict:
         """Return what converting weights needs to know."""
-        network = next(entry for entry in self.networks.values() if entry.get("entry") == wildcards.entry)
-        entry = registry_entry(wildcards.entry)
+        generator, entry = self.generator_of_entry(wildcards.entry), registry_entry(wildcards.entry)
         about = {key: getattr(entry, key) for key in ("name", "member", "licence", "version", "source")}
+        if generator:
+            about["member"] = self.generator_member(generator)
+            return {"name": generator["generator"], "source": {**about, "urls": list(entry.urls)}}
+        network = next(entry for entry in self.networks.values() if entry.get("entry") == wildcards.entry)
         # The same for all networks that run these weights, so that studies which share them do not convert them in turn.
         name = SAME_WEIGHTS.get(network["network"], network["network"])
         return {"name": name, "source": {**about, "urls": list(entry.urls)}}
