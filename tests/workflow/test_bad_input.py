@@ -310,7 +310,7 @@ def test_other_jobs_go_on(tiny_copy):
     path = events_file(tiny_copy)
     ceiling = tiny_copy / f"{RESULTS}/reconstruct/icnn/true-features_test.h5"
     before = ceiling.read_bytes()
-    tiny_copy.replace("config/tiny.yaml", "evaluations: 8,", "evaluations: 9,")
+    tiny_copy.replace("config/tiny.yaml", "iterations: 8,", "iterations: 9,")
     with damaged(path, rewritten(corrupt_cell)):
         done = tiny_copy.snakemake("--cores", "2")
         assert done.returncode != 0

@@ -25,7 +25,7 @@ def study(change=lambda config: None) -> Study:
 def with_variants(config: dict) -> None:
     methods = config["reconstruct"]["methods"]
     methods["icnn-sd"] = {**methods["icnn"], "norm_correction": "channel_sd"}
-    methods["icnn-brief"] = {**methods["icnn"], "norm_correction": "channel_sd", "evaluations": 4}
+    methods["icnn-brief"] = {**methods["icnn"], "norm_correction": "channel_sd", "iterations": 4}
     config["analyses"] += [
         {"method": name, "rois": ["VC"], "tests": ["test"], "ceiling": False} for name in ("icnn-sd", "icnn-brief")
     ]

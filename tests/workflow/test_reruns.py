@@ -89,10 +89,10 @@ def test_editing_a_script_reruns_its_rule(tiny_copy):
     [
         pytest.param("alpha: 100,", "alpha: 50,", RIDGE, id="decoder"),
         pytest.param("iterations: 50,", "iterations: 60,", SLR, id="another decoder"),
-        pytest.param("evaluations: 8,", "evaluations: 9,", {**ICNN, **TABLES}, id="method"),
+        pytest.param("iterations: 8,", "iterations: 9,", {**ICNN, **TABLES}, id="method"),
         # Snakemake compares parameters without their names, so a swap is the hard case.
         pytest.param(
-            "evaluations: 8, memory: 5,", "evaluations: 5, memory: 8,", {**ICNN, **TABLES}, id="two values swapped"
+            "iterations: 8, memory: 5,", "iterations: 5, memory: 8,", {**ICNN, **TABLES}, id="two values swapped"
         ),
         pytest.param(
             "permutations: 99",

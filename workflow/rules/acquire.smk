@@ -222,6 +222,7 @@ if study.external:
     rule list_stimuli:
         input:
             images=expand("results/{{dataset}}/stimuli/{stimulus_set}.h5", stimulus_set=study.stimulus_sets),
+            kinds=study.stimulus_kinds(),
         output:
             table="results/{dataset}/stimuli/stimuli.tsv",
         log:

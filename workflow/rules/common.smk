@@ -3,6 +3,7 @@ import sys
 
 from fmri2image.core.digest import code_digest, env_digest
 from fmri2image.study.announce import on_error, on_start, study_or_exit
+from fmri2image.study.paper_scores import PAPER_TABLES
 from fmri2image.study.raw import CONFOUNDS, SERIES, SUMMARY
 
 study = study_or_exit(config, sys.argv)

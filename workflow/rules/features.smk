@@ -22,7 +22,7 @@ rule train_network:
         "../scripts/train_network.py"
 
 
-if any(entry["source"] == "registry" for entry in study.networks.values()):
+if study.converts_weights:
 
     rule convert_weights:
         input:

@@ -1,3 +1,33 @@
+# A target of its own unless a generator's source is "train": an edit to it never starts a training unasked. One thread,
+# because sums over more of them may differ in the last bit.
+rule train_generator:
+    input:
+        unpack(study.generator_training_inputs),
+    output:
+        weights="results/{dataset}/reconstruct/generators/{generator}/weights.safetensors",
+        bounds="results/{dataset}/reconstruct/generators/{generator}/bounds.txt",
+    log:
+        "results/logs/train_generator/{dataset}_{generator}.log",
+    benchmark:
+        "results/benchmarks/train_generator/{dataset}_{generator}.tsv"
+    wildcard_constraints:
+        generator="[A-Za-z0-9_.-]+",
+    conda:
+        "../../envs/reconstruct.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=study.generator_training_settings,
+        code=lambda wildcards: code_digest("train_generator", also=study.generator_training_modules(wildcards)),
+        env=env_digest("reconstruct"),
+    message:
+        "training generator {wildcards.generator} on generated images"
+    script:
+        "../scripts/train_generator.py"
+
+
 # Images from decoded features or from samples; the same method on true features is its ceiling.
 rule fit_method:
     input:

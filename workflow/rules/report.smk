@@ -303,6 +303,126 @@ if study.norm_variants():
             "../scripts/plot_norm_correction.py"
 
 
+if study.image_figures():
+
+    rule plot_paper_images:
+        input:
+            unpack(study.image_figure_inputs),
+        output:
+            figure=report(
+                f"{study.paper_root}/{{figure}}.png",
+                caption="../report/paper_images.rst",
+                category="Shen et al. 2019",
+                labels={"figure": "{figure}"},
+            ),
+            svg=f"{study.paper_root}/{{figure}}.svg",
+            table=f"{study.paper_root}/{{figure}}.tsv",
+            sidecar=f"{study.paper_root}/{{figure}}.json",
+        log:
+            f"results/logs/plot_paper_images/{study.dataset}_{{figure}}.log",
+        benchmark:
+            f"results/benchmarks/plot_paper_images/{study.dataset}_{{figure}}.tsv"
+        wildcard_constraints:
+            figure="|".join(study.image_figures()),
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            settings=study.image_figure_settings,
+            code=code_digest("plot_paper_images"),
+            env=env_digest("report"),
+        message:
+            "{wildcards.figure} of the paper: images"
+        script:
+            "../scripts/plot_paper_images.py"
+
+
+if study.movies():
+
+    rule make_paper_movie:
+        input:
+            unpack(study.movie_inputs),
+        output:
+            movie=report(
+                f"{study.paper_root}/{{movie}}.gif",
+                caption="../report/paper_images.rst",
+                category="Shen et al. 2019",
+                labels={"figure": "{movie}"},
+            ),
+            table=f"{study.paper_root}/{{movie}}.tsv",
+            sidecar=f"{study.paper_root}/{{movie}}.json",
+        log:
+            f"results/logs/make_paper_movie/{study.dataset}_{{movie}}.log",
+        benchmark:
+            f"results/benchmarks/make_paper_movie/{study.dataset}_{{movie}}.tsv"
+        wildcard_constraints:
+            movie="|".join(study.movies()),
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=20,
+        params:
+            settings=study.movie_settings,
+            code=code_digest("make_paper_movie"),
+            env=env_digest("report"),
+        message:
+            "{wildcards.movie} of the paper"
+        script:
+            "../scripts/make_paper_movie.py"
+
+
+if study.plot_figures():
+
+    rule plot_paper_plot:
+        input:
+            unpack(study.plot_inputs),
+        output:
+            figure=report(
+                f"{study.paper_root}/{{figure}}.svg",
+                caption="../report/paper_plot.rst",
+                category="Shen et al. 2019",
+                labels={"figure": "{figure}"},
+            ),
+            png=f"{study.paper_root}/{{figure}}.png",
+            table=f"{study.paper_root}/{{figure}}.tsv",
+            sidecar=f"{study.paper_root}/{{figure}}.json",
+        log:
+            f"results/logs/plot_paper_plot/{study.dataset}_{{figure}}.log",
+        benchmark:
+            f"results/benchmarks/plot_paper_plot/{study.dataset}_{{figure}}.tsv"
+        wildcard_constraints:
+            figure="|".join(study.plot_figures()),
+        conda:
+            "../../envs/report.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=60,
+        params:
+            settings=study.plot_settings,
+            code=lambda wildcards: code_digest("plot_paper_plot", also=[study.plot_module(wildcards.figure)]),
+            env=env_digest("report"),
+        message:
+            "{wildcards.figure} of the paper"
+        script:
+            "../scripts/plot_paper_plot.py"
+
+
+# Targets: `snakemake fig3` draws all parts of Fig. 3, `snakemake movies` all movies (docs/figures.md).
+for target, parts in study.paper_targets().items():
+
+    rule:
+        name:
+            f"{target}"
+        input:
+            parts,
+
+
 if study.simulated:
 
     # Not a part of the whole run: docs/phantom.md asks for these figures by name.
@@ -431,6 +551,7 @@ rule write_summary:
         images=study.primary_images(),
         stimuli=study.stimulus_files(study.primary_tests()),
         decoded=study.published_layers(),
+        ledger=[table for table in study.paper_tables() if "ledger" in table],
     output:
         page=report(
             f"{study.root}/summary.html",

@@ -54,7 +54,10 @@ def change(path: list, value: object) -> dict:
         (["decode", "decoders", "ridge", "n_voxels"], None, "all voxels of an area"),
         (["decode", "decoders", "ridge", "norm_reference"], "training", "that of the training images"),
         (["reconstruct", "methods", "icnn", "norm_correction"], "none", "Method icnn: Decoded features were left"),
-        (["reconstruct", "methods", "icnn", "evaluations"], 77, "77 passes"),
+        (["reconstruct", "methods", "icnn", "iterations"], 77, "(77 iterations, memory 10)"),
+        (["reconstruct", "methods", "icnn", "optimiser"], "descent", "by gradient descent with momentum (60 iterations"),
+        (["reconstruct", "methods", "icnn", "start"], "uniform", "starting from random grey levels, pixels were changed"),
+        (["reconstruct", "methods", "icnn", "precision"], "bfloat16", "in bfloat16."),
         (["evaluate", "permutations"], 2345, "2,345 permutations"),
         (["tests", "letters", "rows"], "trial", "single trials were decoded"),
         (["report", "primary", "roi"], "LVC", "is icnn on LVC"),
@@ -96,6 +99,12 @@ def test_references_are_numbered_as_they_are_cited(simulated):
     assert not re.search(r"\[[a-z]+\d{4}\]", text(config(simulated)))
 
 
+def with_generator():
+    found = change(["reconstruct", "methods", "icnn", "generator"], "small")
+    found["reconstruct"]["generators"] = {"small": {"generator": "deepsim-small"}}
+    return found
+
+
 def test_every_reference_can_be_cited():
     limit = {"displacement": 0.5, "share": 0.2, "runs": "drop", "trials": "drop"}
     variants = [
@@ -108,6 +117,7 @@ def test_every_reference_can_be_cited():
         change(["samples"], {**config()["samples"], "responses": "glm", "glm": {"separate": True}}),
         change(["samples", "motion_limit"], limit),
         yaml.safe_load((WORKFLOW.parent / "config/phantom-decoders.yaml").read_text(encoding="utf-8")),
+        with_generator(),
     ]
     used = {reference for variant in variants for reference in methods_text(variant).references}
     assert set(REFERENCES.values()) <= used

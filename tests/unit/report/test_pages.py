@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from small_study import CODE, SETS, STIMULI, accuracy, motion, samples, settings, write_study
@@ -12,6 +13,7 @@ from fmri2image.core.arrays import LabelledArray, read_array, write_arrays
 from fmri2image.core.digest import WORKFLOW, code_digest
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.tables import write_table
+from fmri2image.evaluate.ledger import LEDGER_COLUMNS
 from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 from fmri2image.report.pages import TEMPLATES, embed, embed_pixels, settings_text
 from fmri2image.report.provenance import describe_sources, read_made_with
@@ -258,3 +260,24 @@ def test_comments_of_a_template_do_not_count(tmp_path):
         template.write_text(text)
         digests.append(code_digest("write", workflow=tmp_path, templates=["page.j2"]))
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_first_page_sets_published_numbers_beside_ours(tmp_path):
+    keys = {"paper": "shen2019", "unit": "%", "measure": "identification", "condition": "letters", "where": "Results"}
+    rows = [
+        {**keys, "published_metric": "pixel", "published_subject": "pooled", "published": "95.6", "ours": 61.25, "n": 20},
+        {**keys, "published_metric": "human", "published_subject": "pooled", "published": "99.6", "why_not": "no ratings here"},
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(LEDGER_COLUMNS))
+    table.to_csv(tmp_path / "ledger.tsv", sep="\t", index=False, na_rep="n/a")
+    inputs = write_study(tmp_path) | {"ledger": [str(tmp_path / "ledger.tsv")]}
+    chosen = settings()
+    chosen["config"]["report"] = {**chosen["config"]["report"], "paper": {"name": "shen2019"}}
+    write_summary(inputs, str(tmp_path / "summary.html"), chosen, CODE)
+    words = Page((tmp_path / "summary.html").read_text(encoding="utf-8")).words
+    assert "Published numbers beside ours" in words
+    assert re.search(r"Letters ?pixel correlation ?95.6 ?–.*61.2", words)
+    assert "no ratings here" in words
+    assert "whose subjects are simulated and cannot reproduce them" in words
+    (tmp_path / "plain").mkdir()
+    assert "Published numbers" not in summary(tmp_path / "plain").words

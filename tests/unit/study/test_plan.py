@@ -181,8 +181,9 @@ def test_amounts_of_decoding_and_reconstruction():
     assert amounts.amount("pruned_gb", slr) == pytest.approx(1000 * 500**2 * 4 / 1e9)
     assert amounts.amount("gram_gb", slr) == pytest.approx(11_700**2 * 8 / 1e9)
     images = Job("reconstruct_images", {"method": "icnn", "source": "sub-01_roi-VC", "test": "shapes"})
-    assert amounts.amount("matching_tflop", images) == pytest.approx(40 * 250 * forward_tflop("vgg19", layers))
-    assert amounts.amount("batch_gb", images) == pytest.approx(10 * 14_861_288 * 4 / 1e9)
+    # Memory holds 15 images; 40 of them are 3 batches of 14, the last of which is filled up.
+    assert amounts.amount("batch_gb", images) == pytest.approx(14 * 14_861_288 * 4 / 1e9)
+    assert amounts.amount("matching_tflop", images) == pytest.approx(42 * 200 * 1.1 * forward_tflop("vgg19", layers))
     assert amounts.notes == {}
 
 

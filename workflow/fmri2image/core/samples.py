@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from fmri2image.core.arrays import shorten
-from fmri2image.core.bdata import VOXEL_KEY, open_bdata
+from fmri2image.core.bdata import VOXEL_KEY, BDataFile, open_bdata
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
 
@@ -140,12 +140,23 @@ def read_bdata(path: str | Path) -> Samples:
     files need more, see `fmri2image.samples.published`.
     """
     with open_bdata(path) as file:
-        trials = {}
-        for key, columns in file.design().items():
-            labels = file.labels(key, columns[0])
-            trials[key] = file.column(columns[0]) if labels is None else labels
+        trials = _trial_table(file)
         voxels = {
             key: np.nan_to_num(values) if key.startswith("ROI_") else values for key, values in file.of_voxels().items()
         }
         data = file.read(file.is_voxel)
-        return Samples(data, pd.DataFrame(trials), pd.DataFrame(voxels), dict(file.header))
+        return Samples(data, trials, pd.DataFrame(voxels), dict(file.header))
+
+
+def read_trials(path: str | Path) -> pd.DataFrame:
+    """Read the trial table of a BData file, see `read_bdata`, without its responses."""
+    with open_bdata(path) as file:
+        return _trial_table(file)
+
+
+def _trial_table(file: BDataFile) -> pd.DataFrame:
+    trials = {}
+    for key, columns in file.design().items():
+        labels = file.labels(key, columns[0])
+        trials[key] = file.column(columns[0]) if labels is None else labels
+    return pd.DataFrame(trials)

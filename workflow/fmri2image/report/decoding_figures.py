@@ -19,20 +19,22 @@ from fmri2image.report.style import (
     COLOURS,
     FAINT,
     INK,
+    LINE,
     MARKERS,
     MM,
     PAGE_WIDTH,
+    draw_words,
     footnote,
     is_true,
     save,
     subject_label,
+    write_below,
 )
 
 NOTHING = "No test has true features to compare decoded features with."
 MOST_COLUMNS = 3  # tests side by side
 LINES, AREA, LABELS = 38.0, 3.4, 14.0  # mm: height of lines, of an area of the heat map, of the names of layers
 MAP = "cividis"
-LINE, CHARACTER = 2.7, 1.08  # mm: height of a line of the smallest print, and width of its average character
 
 
 def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
@@ -107,27 +109,6 @@ def draw_decoding_accuracy(table: pd.DataFrame, outputs: Sequence[str], settings
         "constrained", rect=(0, bottom / height, 1, 1 - (top + bottom) / height), h_pad=0.8 * MM, w_pad=0.8 * MM
     )
     save(figure, outputs)
-
-
-def draw_words(words: str, outputs: Sequence[str]) -> None:
-    """Draw a figure that says why there is nothing to draw."""
-    figure = plt.figure(figsize=(110.0 * MM, 14.0 * MM))
-    figure.text(0.02, 0.5, words, size=7.5, va="center", color=FAINT)
-    save(figure, outputs)
-
-
-def write_below(figure: plt.Figure, sentences: Sequence[str]) -> None:
-    """Write what must be known below a figure, in as many lines as its width asks for."""
-    width, height = (size / MM for size in figure.get_size_inches())
-    lines = [""]
-    for sentence in filter(None, sentences):
-        longer = f"{lines[-1]} {sentence}".strip()
-        if lines[-1] and len(longer) * CHARACTER > width - 2:
-            lines.append(sentence)
-        else:
-            lines[-1] = longer
-    for number, line in enumerate(reversed(lines)):
-        figure.text(1.0 / width, (1.2 + LINE * number) / height, line, size=6, color=FAINT)
 
 
 def _means(table: pd.DataFrame) -> pd.DataFrame:

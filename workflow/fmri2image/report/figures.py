@@ -22,6 +22,7 @@ from fmri2image.report.style import (
     NOT_SCORED,
     PAGE_WIDTH,
     ceiling_of,
+    draw_words,
     footnote,
     identification_metrics,
     is_true,
@@ -71,7 +72,7 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
     metrics = identification_metrics(table["metric"])
     measured = table[(table["roi"] != CEILING) & table["metric"].isin(metrics)]
     if measured.empty:
-        _draw_words(NOT_SCORED, outputs)
+        draw_words(NOT_SCORED, outputs)
         return
     tests, subjects = list(dict.fromkeys(measured["test"])), sorted(measured["subject"].unique())
     categories = {test: list(dict.fromkeys(measured.loc[measured["test"] == test, by])) for test in tests}
@@ -113,13 +114,6 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
         h_pad=0.6,
         w_pad=0.5,
     )
-    save(figure, outputs)
-
-
-def _draw_words(words: str, outputs: Sequence[str]) -> None:
-    """Draw a figure that says why there is nothing to draw."""
-    figure = plt.figure(figsize=(110.0 * MM, 14.0 * MM))
-    figure.text(0.02, 0.5, words, size=7.5, va="center", color=FAINT)
     save(figure, outputs)
 
 

@@ -59,7 +59,7 @@ def _real_data(config: Mapping, subjects: str) -> str:
 def _shown(name: str, entry: Mapping) -> str:
     times = plural(entry["repeats"], "presentation")
     if entry.get("kind") == "imagery":
-        parts = [f"{n} of {other}" for other, n in sorted(entry["from"].items())]
+        parts = [f"{n if isinstance(n, int) else len(n)} of {other}" for other, n in sorted(entry["from"].items())]
         return (
             f"{name} ({listing(parts)}, imagined {entry['repeats']} times each for {entry['imagery']:g} s after a cue)"
         )

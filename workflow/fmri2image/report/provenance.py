@@ -16,6 +16,11 @@ SOURCES = {
         "evaluate/images/*/*_permutations.tsv, evaluate/judges/*/*_permutations.tsv",
         "gather_tables",
     ),
+    "ledger.tsv": (
+        "published numbers beside ours",
+        "resources/published_numbers.tsv, evaluate/scores.tsv, tables/identification.tsv",
+        "compare_paper",
+    ),
     "decoding_accuracy.tsv": ("feature decoding", "evaluate/features/*/*_accuracy.tsv", "gather_tables"),
     "motion.tsv": ("motion against truth", "evaluate/motion/*_motion.tsv", "gather_tables"),
     "recovery.tsv": ("recovery against truth", "truth, and the results of every stage", "gather_tables"),

@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import stats
 
 from fmri2image.evaluate.filters import ALL
+from fmri2image.report.intervals import confidence_interval
 from fmri2image.report.style import COLOURS, FAINT, INK, MARKERS, MM, footnote, is_true, save, subject_label
 
 KINDS = {"raw": COLOURS[0], "absolute": COLOURS[1]}
@@ -16,7 +16,12 @@ HEIGHT = 72.0  # mm
 
 
 def draw_raw_absolute(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
-    """Draw (A) the mean accuracy of all units and (B) that of every filter, in ascending order of raw accuracy.
+    """Draw `raw_absolute_figure` and save it under several names."""
+    save(raw_absolute_figure(table, settings), outputs)
+
+
+def raw_absolute_figure(table: pd.DataFrame, settings: Mapping) -> plt.Figure:
+    """Return a figure of (A) the mean accuracy of all units and (B) that of every filter, in ascending order of raw accuracy.
 
     Bars and lines are means over subjects, points are subjects; error bars and bands are 95 % confidence intervals across
     subjects (Student's t), which one subject does not have.
@@ -25,7 +30,6 @@ def draw_raw_absolute(table: pd.DataFrame, outputs: Sequence[str], settings: Map
     ----------
     table : DataFrame with `fmri2image.evaluate.filters.FILTER_COLUMNS`
         One layer, area and test; any number of subjects.
-    outputs : sequence of path
     settings : mapping
         ``simulated``.
     """
@@ -60,28 +64,7 @@ def draw_raw_absolute(table: pd.DataFrame, outputs: Sequence[str], settings: Map
     figure.text(1.0 / 180, 1.2 / HEIGHT, note, size=6, color=FAINT)
     top = 6.5 + 3.5 * ((len(labels) - 1) // 7)
     figure.tight_layout(rect=(0, 3.5 / HEIGHT, 1, 1 - top / HEIGHT), w_pad=1.0)
-    save(figure, outputs)
-
-
-def confidence_interval(values: np.ndarray) -> np.ndarray:
-    """Return half the width of the 95 % confidence interval of the mean over the rows of an array.
-
-    Parameters
-    ----------
-    values : array of shape (n_subjects, ...)
-        NaN marks values that are missing.
-
-    Returns
-    -------
-    half : array of shape (...)
-        By Student's t; NaN for fewer than two values.
-    """
-    values = np.asarray(values, dtype=float)
-    n = np.isfinite(values).sum(axis=0)
-    spread = np.full(n.shape, np.nan)
-    several = n > 1
-    spread[several] = np.nanstd(values[:, several], axis=0, ddof=1)
-    return stats.t.ppf(0.975, np.maximum(n - 1, 1)) * spread / np.sqrt(np.maximum(n, 1))
+    return figure
 
 
 def _draw_all(axes: Axes, whole: pd.DataFrame, subjects: Sequence[str]) -> None:

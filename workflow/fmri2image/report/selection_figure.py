@@ -10,8 +10,17 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from fmri2image.report.decoding_figures import LINE, draw_words, write_below
-from fmri2image.report.style import INK, MM, PAGE_WIDTH, footnote, save, subject_label
+from fmri2image.report.style import (
+    INK,
+    LINE,
+    MM,
+    PAGE_WIDTH,
+    draw_words,
+    footnote,
+    save,
+    subject_label,
+    write_below,
+)
 
 NOTHING = "No decoder selects voxels, so there is nothing to compare."
 ONE_AREA = "Voxels lie in one area only, so there is nothing to compare."

@@ -1,5 +1,6 @@
 """What all figures share: sizes of a printed page, fonts, colours, the words for subjects and for simulated data."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from fmri2image.core.files import replacing
+from fmri2image.evaluate.lures import SUFFIXES
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
@@ -16,6 +18,7 @@ INK, FAINT, BAND = "#222222", "#6b6b6b", "#d9d9d9"
 MM = 1 / 25.4  # inches
 PAGE_WIDTH = 180.0  # mm: two columns of a journal
 PRINT_DPI = 300
+LINE, CHARACTER = 2.7, 1.08  # mm: height of a line of the smallest print, and width of its average character
 CEILING = "true-features"
 CEILING_LABEL = "True features"
 CHANCE_LABEL = "chance (1st to 99th percentile of permutations)"
@@ -29,6 +32,7 @@ METRICS = {
     "ssim_identification": "SSIM",
     "feature_identification_squeezenet": "SqueezeNet features",
     "feature_identification_efficientnet-lite0": "EfficientNet-Lite0 features",
+    "human_identification": "Human judgment",
 }
 matplotlib.rcParams.update(
     {
@@ -69,9 +73,13 @@ def metric_label(metric: str) -> str:
 
 
 def identification_metrics(names: Iterable[str]) -> list[str]:
-    """Return the pairwise identification metrics among `names`: known ones in fixed order, then other judges."""
+    """Return the pairwise identification metrics among `names`: known ones in fixed order, then other judges.
+
+    Scores of one aspect, colour or shape, are left out; the paper's own figures show them.
+    """
     present = set(names)
-    others = sorted(name for name in present - set(METRICS) if name.startswith("feature_identification_"))
+    judged = (name for name in present - set(METRICS) if name.startswith("feature_identification_"))
+    others = sorted(name for name in judged if not name.endswith(tuple(SUFFIXES.values())))
     return [name for name in METRICS if name in present] + others
 
 
@@ -96,6 +104,33 @@ def ceiling_of(table: pd.DataFrame, method: str, test: str, metric: str) -> floa
         (table["method"] == method) & (table["test"] == test) & (table["metric"] == metric) & (table["roi"] == CEILING)
     ]
     return None if rows.empty else float(rows.iloc[0]["value"])
+
+
+def draw_words(words: str, outputs: Sequence[str]) -> None:
+    """Draw a figure that says why there is nothing to draw."""
+    figure = plt.figure(figsize=(110.0 * MM, 14.0 * MM))
+    figure.text(0.02, 0.5, words, size=7.5, va="center", color=FAINT)
+    save(figure, outputs)
+
+
+def note_lines(width: float, sentences: Sequence[str]) -> list[str]:
+    """Return what must be known below a figure in lines that fit its width in mm; sentences stay whole where they fit."""
+    room = int((width - 2) / CHARACTER)
+    lines = [""]
+    for sentence in filter(None, sentences):
+        longer = f"{lines[-1]} {sentence}".strip()
+        if len(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines += textwrap.wrap(sentence, room)
+    return [line for line in lines if line]
+
+
+def write_below(figure: plt.Figure, sentences: Sequence[str]) -> None:
+    """Write what must be known below a figure, in as many lines as its width asks for."""
+    width, height = (size / MM for size in figure.get_size_inches())
+    for number, line in enumerate(reversed(note_lines(width, sentences))):
+        figure.text(1.0 / width, (1.2 + LINE * number) / height, line, size=6, color=FAINT)
 
 
 def save(figure: plt.Figure, outputs: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from fmri2image.report.facts import (
     score_groups,
     use_of_test_set,
 )
+from fmri2image.report.ledger import ledger_section
 from fmri2image.report.methods_text import methods_text
 from fmri2image.report.page_figures import page_figures
 from fmri2image.report.pages import render, settings_text
@@ -52,7 +53,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         One path each: ``identification``, ``scores``, ``examples``, ``identification_figure``. Any number, also none:
         ``accuracy``, ``motion``, ``recovery``, ``responses``, ``methods_figure``, ``decoding_figure``, ``norm_figure``,
         ``quality``, ``sheets``, ``images`` and ``stimuli`` (of the primary setting). ``decoded``, which may be absent: decoded
-        features that others have published.
+        features that others have published. ``ledger``, which may be absent: published numbers beside ours.
     output : path
     settings : mapping
         ``title``, ``dataset``, ``simulated``, ``primary``, ``stimulus_sets`` (primary test to set), ``config``, and
@@ -92,6 +93,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
         "test_set": use_of_test_set(flagged, bool(large), _reading(settings["config"])),
         "trained_on": _trained_on(settings["config"]),
         "compares_methods": bool(inputs["methods_figure"]),
+        "ledger": _ledger(inputs.get("ledger", []), settings["config"]),
         "accuracy": None if accuracy is None else _accuracy(accuracy, next(tables), _decoder(settings)),
         "recovery": _recovery(inputs["recovery"], subjects, settings["primary"]["roi"], tables),
         "no_truth": NO_TRUTH,
@@ -105,6 +107,7 @@ def write_summary(inputs: Mapping[str, Sequence[str]], output: str, settings: Ma
             "identification": inputs["identification"][0],
             "accuracy": "".join(inputs["accuracy"][:1]),
             "recovery": "".join(inputs["recovery"][:1]),
+            "ledger": "".join(inputs.get("ledger", [])),
             "responses": f"results/{settings['dataset']}/subjects/*_responses.tsv",
         },
         **drawn,
@@ -269,6 +272,10 @@ def _accuracy(table: pd.DataFrame, number: int, decoder: str | None) -> dict:
     return {"number": number, "tests": tests, "rows": rows, "decoder": chosen, "others": listing(others)}
 
 
+def _ledger(files: Sequence[str], config: Mapping) -> dict | None:
+    return ledger_section(files[0], config["subjects"], config["report"]["paper"]["name"]) if files else None
+
+
 def _recovery(files: Sequence[str], subjects: Sequence[str], roi: str, numbers: itertools.count) -> dict | None:
     if not files:
         return None
@@ -302,6 +309,7 @@ def _contents(context: Mapping) -> list[tuple[str, str]]:
         ("skipped", "What was left out", context["skipped"]),
         ("test-set", "Use of the test set", True),
         ("identification", "Identification", context["score_figures"]),
+        ("ledger", "Published numbers", context["ledger"]),
         ("decoding", "Feature decoding", context["accuracy"]),
         ("recovery", "Recovery", True),
         ("norm", "Norm correction", context["norm_figures"]),

@@ -8,6 +8,8 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.decode.decoders import READS_TEST
 from fmri2image.study.raw import FROM_FILES, RawFiles
 
+LURES = ("same", "aspects")  # keys of a test that choose its lures
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -28,10 +30,18 @@ class Available(RawFiles):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
-        self.tests: dict[str, dict] = config["tests"]
+        # Lures are a matter of scores alone: nothing before them shall rerun for another choice.
+        self.tests: dict[str, dict] = {
+            name: {key: value for key, value in test.items() if key not in LURES}
+            for name, test in config["tests"].items()
+        }
+        self.lures: dict[str, dict] = {
+            name: {key: test[key] for key in LURES if key in test} for name, test in config["tests"].items()
+        }
         self.networks: dict[str, dict] = config["features"]["networks"]
         self.decoders: dict[str, dict] = config["decode"]["decoders"]
         self.methods: dict[str, dict] = config["reconstruct"]["methods"]
+        self.generators: dict[str, dict] = config["reconstruct"].get("generators", {})
 
     @property
     def run_sets(self) -> list[str]:

@@ -19,6 +19,7 @@ CHAPTERS = {
     "network": ("features", "networks"),
     "decoder": ("decode", "decoders"),
     "method": ("reconstruct", "methods"),
+    "generator": ("reconstruct", "generators"),
 }
 
 
@@ -40,7 +41,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check(config, schema, "")
     for kind, (chapter, plural) in CHAPTERS.items():
         known = schema["$defs"][plural]
-        for name, entry in config[chapter][plural].items():
+        for name, entry in config[chapter].get(plural, {}).items():
             where = f"{chapter}.{plural}.{name}"
             if kind not in entry:
                 raise ConfigError(f"config: {where}: '{kind}' is a required property.")

@@ -148,7 +148,9 @@ class FetchQuestions(Paths):
 
     def entry_patterns(self) -> list[EntryPattern]:
         """Return every name of a published file in the configuration: stimuli, samples, weights, features, decoded features."""
-        return [*self._data_patterns(), *self._network_patterns(), *self._decoder_patterns()]
+        return [
+            *self._data_patterns(), *self._network_patterns(), *self._decoder_patterns(), *self._generator_patterns(),
+        ]  # fmt: skip
 
     def _data_patterns(self) -> Iterator[EntryPattern]:
         for name, one in self.config["acquire"].get("stimuli", {}).items():
@@ -183,6 +185,14 @@ class FetchQuestions(Paths):
             for key in SIZES_OF_FEATURES:
                 if key in entry:
                     yield EntryPattern(f"{where}.{key}", entry[key], ("feature-statistics",))
+
+    def _generator_patterns(self) -> Iterator[EntryPattern]:
+        for generator, entry in self.generators.items():
+            where = f"reconstruct.generators.{generator}"
+            if entry["source"] == "registry":
+                yield EntryPattern(f"{where}.entry", entry["entry"], WEIGHTS)
+            if entry["source"] != "train":
+                yield EntryPattern(f"{where}.bounds", entry["bounds"], ("feature-bounds",))
 
     # Samples and weights of others ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
+from fmri2image.reconstruct.choices import check_choices
 from fmri2image.study.available import Skipped
 from fmri2image.study.check import known_name
 from fmri2image.study.raw import BRAIN, MANIFESTED, RAW
@@ -27,6 +28,7 @@ class NameChecks(SourceChecks):
         self.check_sessions()
         self._check_tests()
         self._check_methods()
+        self.check_generators()
         self._check_decode_jobs()
         self._check_analyses()
         self._check_judges()
@@ -77,6 +79,30 @@ class NameChecks(SourceChecks):
                         f"config: tests.{name}.training: '{test['training']}' is what is tested; name another set, or "
                         "leave_out instead of training."
                     )
+            self._check_lures(name, test)
+
+    def _check_lures(self, name: str, test: Mapping) -> None:
+        """Check that the lures a test asks for can be told and have a chance of their own."""
+        chosen = self.lures[name]
+        if not chosen:
+            return
+        key = next(iter(chosen))
+        if "leave_out" in test:
+            raise ConfigError(
+                f"config: tests.{name}.{key}: chance of a cross-validated test is refitted with all stimuli as lures; leave "
+                f"{key} out, or give training instead of leave_out."
+            )
+        if self.source == "miyawaki2008":
+            raise ConfigError(
+                f"config: tests.{name}.{key}: source '{self.source}' has no table of kinds; leave {key} out."
+            )
+        if "aspects" in chosen and self.simulated:
+            parts = self.config["acquire"]["simulate"]["stimulus_sets"].get(test["stimuli"], {}).get("from", {})
+            if "shapes" not in (test["stimuli"], *parts):
+                raise ConfigError(
+                    f"config: tests.{name}.aspects: set '{test['stimuli']}' holds no artificial shapes, so colour and shape "
+                    "have no lures; leave aspects out."
+                )
 
     def _check_methods(self) -> None:
         for name, decoder in self.decoders.items():
@@ -87,6 +113,7 @@ class NameChecks(SourceChecks):
                 )
             self._check_norm_reference(name, decoder["norm_reference"])
         for name, method in self.methods.items():
+            check_choices(method, f"config: reconstruct.methods.{name}")
             if "decoder" in method:
                 known_name(method["decoder"], self.decoders, f"reconstruct.methods.{name}.decoder", "decode.decoders")
                 layers = self.decoder_layers(method["decoder"])

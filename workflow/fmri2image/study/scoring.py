@@ -48,12 +48,17 @@ class ScoringQuestions(DecodingQuestions):
         }
         if "leave_out" in self.tests[test] and source != TRUE_FEATURES:
             inputs["refitted"] = f"{self.root}/evaluate/images/{name}/{source}_{test}_refitted.tsv"
-        return inputs
+        return inputs | self._kinds(test)
+
+    def _kinds(self, test: str) -> dict[str, str]:
+        """Return the table of kinds as an input, for a test that chooses its lures by them."""
+        return {"kinds": f"{self.root}/stimuli/stimuli.tsv"} if self.lures[test] else {}
 
     def score_images_settings(self, wildcards: Any) -> dict:
         """Return what image scores need to know."""
         return {
             "split": self.tests[wildcards.test],
+            **self.lures[wildcards.test],
             "similarities": self.config["evaluate"]["similarities"],
             "permutations": self.config["evaluate"]["permutations"],
             "seed": self.config["seed"],
@@ -149,6 +154,7 @@ class ScoringQuestions(DecodingQuestions):
             "images": [f"{self.root}/reconstruct/{method}/{source}_{test}.h5" for source in self.sources(method, test)],
             "stimuli": f"{self.root}/stimuli/{self.tests[test]['stimuli']}.h5",
             "weights": self.judge_weights(self.judges[wildcards.judge]["network"]),
+            **self._kinds(test),
         }
 
     def judge_settings(self, wildcards: Any) -> dict:
@@ -160,6 +166,7 @@ class ScoringQuestions(DecodingQuestions):
             "arrays_sha256": registry_entry(judge["network"]).arrays_sha256,
             "layer": judge["layer"],
             "split": self.tests[wildcards.test],
+            **self.lures[wildcards.test],
             "permutations": self.config["evaluate"]["permutations"],
             "seed": self.config["seed"],
             "device": self.config["device"],
@@ -189,7 +196,7 @@ class ScoringQuestions(DecodingQuestions):
             reference = self.decoders[self.methods[name]["decoder"]]["norm_reference"]
             if reference != "training":
                 inputs["reference"] = self.feature_files(network, reference, self.method_layers(name))
-        return inputs
+        return inputs | self.generator_inputs(name)
 
     def refit_settings(self, wildcards: Any) -> dict:
         """Return what refitting needs to know."""

@@ -17,6 +17,7 @@ from fmri2image.study.raw import FROM_FILES, MANIFESTED, RAW
 # Chapters of `acquire` and `samples` that only some sources have a use for.
 USED_BY = {
     ("acquire", "stimuli"): FROM_FILES,
+    ("acquire", "stimulus_kinds"): FROM_FILES,
     ("acquire", "run_sets"): MANIFESTED,
     ("acquire", "sessions"): MANIFESTED,
     ("acquire", "data"): ("miyawaki2008", "vim1", "brains"),
@@ -49,6 +50,7 @@ DEPTHS = {
     "vgg16": (2, 2, 3, 3, 3),
     "vgg-face": (2, 2, 3, 3, 3),
     "vgg-small": (2, 2, 2, 2, 2),
+    "vgg-small-leaky": (2, 2, 2, 2, 2),
 }
 PATCHES = 10  # along a side of the figures of miyawaki2008
 NEEDED = {"shipped": "weights", "registry": "entry", "train": "training"}

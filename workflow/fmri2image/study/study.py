@@ -10,7 +10,8 @@ from typing import Any
 from fmri2image.study.adopted import AdoptedQuestions
 from fmri2image.study.check import check_config
 from fmri2image.study.names import NameChecks
-from fmri2image.study.reporting import ReportQuestions
+from fmri2image.study.paper_figures import PaperFigures
+from fmri2image.study.paper_scores import PaperScoreQuestions
 from fmri2image.study.scoring import ScoringQuestions
 from fmri2image.study.sources import check_pictures
 
@@ -21,8 +22,9 @@ def load_study(config: Mapping[str, Any]) -> "Study":
     check_pictures(config)
     study = Study(config)
     study.check_names()
+    study.check_paper()
     return study
 
 
-class Study(NameChecks, AdoptedQuestions, ScoringQuestions, ReportQuestions):
+class Study(NameChecks, AdoptedQuestions, ScoringQuestions, PaperScoreQuestions, PaperFigures):
     """A checked configuration with the questions that rules ask, stage by stage."""

@@ -1,0 +1,1 @@
+"""Figures of the papers that the workflow reproduces, one module per kind of figure."""
