@@ -37,7 +37,7 @@ test: .venv/ready
 	.venv/bin/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: .venv/ready
-	.venv/bin/python -m pytest -q -m slow
+	.venv/bin/python -m pytest -q -m slow -n 2 --dist loadfile
 
 lint: .venv/ready
 	.venv/bin/ruff check workflow tests envs && .venv/bin/ruff format --check workflow tests envs && .venv/bin/snakefmt --check Snakefile workflow && $(RUN) --lint

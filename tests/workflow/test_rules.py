@@ -14,7 +14,14 @@ DIRECTIVES = {"output", "log", "benchmark", "conda", "threads", "resources", "pa
 # A download is defined by the checksums among its settings: how it came about cannot matter, and must not repeat it.
 DOWNLOADS = {"fetch_bids", "fetch_registry"}
 # Functions that load a module which a setting names: the rule must name that module to its digest.
-LOADERS = ("load_method(", "build_network(", "build_generator(", "fit_decoder(", "load_plot(", "importlib.import_module(name)")
+LOADERS = (
+    "load_method(",
+    "build_network(",
+    "build_generator(",
+    "fit_decoder(",
+    "load_plot(",
+    "importlib.import_module(name)",
+)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from fmri2image.core.arrays import LabelledArray, concatenate, read_array, read_attributes, write_arrays
+from fmri2image.core.arrays import LabelledArray, concatenate, read_attributes, write_arrays
 from fmri2image.core.device import choose_device
 from fmri2image.core.images import to_bytes, write_png
 from fmri2image.core.job import job, versions
 from fmri2image.core.samples import read_bdata
 from fmri2image.core.splits import folds, test_rows
-from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.decode.decoded import DecodedFeatures, TrueFeatures
 from fmri2image.decode.norm import TRANSDUCTIVE
 from fmri2image.reconstruct.interface import Reconstructions, Work, load_method, takes_work
 from fmri2image.reconstruct.unfinished import unfinished_path
@@ -22,7 +22,7 @@ def from_features(files: list[str], test: str, true: bool, settings: dict, work:
     by_name = {Path(path).stem: path for path in files}
     paths = {layer: by_name[layer] for layer in settings["layers"]}
     if true:
-        features = FeaturesInMemory({layer: read_array(path, "features") for layer, path in paths.items()})
+        features = TrueFeatures(paths)
         transductive = "False"
     else:
         features = DecodedFeatures(paths, test, correction=settings["norm_correction"])

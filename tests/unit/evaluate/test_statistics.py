@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from fmri2image.core.errors import DataError
+from fmri2image.core.intervals import mean_interval
 from fmri2image.evaluate.paper_tests import STATISTICS_COLUMNS, statistics_table
-from fmri2image.evaluate.statistics import FACTORIAL, REPEATED, interaction, mean_interval, signed_rank
+from fmri2image.evaluate.statistics import FACTORIAL, REPEATED, interaction, signed_rank
 from fmri2image.evaluate.winning import WINNING_COLUMNS, winning_shares, winning_table
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fmri2image.core.arrays import LabelledArray, read_array, read_attributes
+from fmri2image.core.arrays import LabelledArray, open_h5, read_array, read_attributes
 from fmri2image.core.errors import ConfigError, LabelMismatchError
 from fmri2image.decode.norm import KINDS, REFERENCES, SIZES, correct, factors, needs_centre, possible
 
@@ -83,6 +83,42 @@ class DecodedFeatures:
         return LabelledArray(factors(self.correction, columns, true), sizes.rows)
 
 
+class TrueFeatures:
+    """True features of several layers, read when asked for, with the interface of `DecodedFeatures`.
+
+    Parameters
+    ----------
+    paths : mapping from layer to file
+        Written by ``extract_features`` or ``import_features``.
+
+    Raises
+    ------
+    LabelMismatchError
+        If the layers do not hold the same stimuli in the same order.
+    """
+
+    def __init__(self, paths: Mapping[str, str | Path]) -> None:
+        self.paths = dict(paths)
+        found = {layer: _stimuli(path) for layer, path in self.paths.items()}
+        self.rows = next(iter(found.values()))
+        for layer, rows in found.items():
+            if rows != self.rows:
+                raise LabelMismatchError(f"{self.paths[layer]}: the stimuli differ from those of other layers.")
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers."""
+        return list(self.paths)
+
+    def attributes(self, layer: str) -> dict:
+        """Return what is known about the features of a layer."""
+        return read_array(self.paths[layer], "features", []).attributes
+
+    def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
+        """Return features of the rows named, as `DecodedFeatures.read` does."""
+        return read_array(self.paths[layer], "features", self.rows if rows is None else rows).values
+
+
 class FeaturesInMemory:
     """Features of several layers held in memory, with the interface of `DecodedFeatures`.
 
@@ -107,6 +143,11 @@ class FeaturesInMemory:
     def read(self, layer: str, rows: Sequence[str] | None = None) -> np.ndarray:
         """Return features of the rows named, as `DecodedFeatures.read` does."""
         return self._arrays[layer].take(self.rows if rows is None else rows).values
+
+
+def _stimuli(path: str | Path) -> list[str]:
+    with open_h5(path) as file:
+        return [_text(name) for name in file["features_rows"][:]]
 
 
 def _text(name: str | bytes) -> str:

@@ -6,8 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from fmri2image.core.intervals import mean_interval
 from fmri2image.evaluate.lures import SUFFIXES, kinds_of
-from fmri2image.evaluate.statistics import image_scores, interaction, mean_interval, paired, signed_rank
+from fmri2image.evaluate.statistics import image_scores, interaction, paired, signed_rank
 from fmri2image.evaluate.winning import POOLED
 
 STATISTICS_COLUMNS = {

@@ -21,26 +21,10 @@ from statsmodels.stats.anova import AnovaRM, anova_lm
 
 from fmri2image.core.splits import stimulus_of
 
-LEVEL = 0.95
 EXACT = 50  # most differences for which the exact distribution is used
 DECIMALS = 12
 FACTORIAL = "ANOVA, task × area, independent scores"
 REPEATED = "ANOVA, task × area, repeated measures"
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Return mean and both ends of its Student's t interval (95 %); the ends are NaN for fewer than two values.
-
-    Parameters
-    ----------
-    values : array of shape (n_units,)
-    """
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean()) if len(values) else np.nan
-    if len(values) < 2:
-        return mean, np.nan, np.nan
-    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return mean, mean - float(half), mean + float(half)
 
 
 def signed_rank(differences: np.ndarray, alternative: str) -> dict[str, object]:

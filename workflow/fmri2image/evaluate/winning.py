@@ -12,7 +12,8 @@ import pandas as pd
 
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
-from fmri2image.evaluate.statistics import image_scores, mean_interval
+from fmri2image.core.intervals import mean_interval
+from fmri2image.evaluate.statistics import image_scores
 
 POOLED = "pooled"
 JUDGED = "feature_correlation_"

@@ -17,7 +17,7 @@ import torch
 
 from fmri2image.core.arrays import LabelledArray
 from fmri2image.core.seeds import seed_for
-from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory
+from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory, TrueFeatures
 from fmri2image.features.convert.belongs import check_belongs
 from fmri2image.features.extract import layer_attributes
 from fmri2image.features.networks import build_network
@@ -35,6 +35,8 @@ from fmri2image.reconstruct.variables import Latents, Pixels, Variables, loss_sc
 
 log = logging.getLogger(__name__)
 
+Features = DecodedFeatures | TrueFeatures | FeaturesInMemory
+
 SECONDS_BETWEEN_LINES = 10.0
 FLOAT, DOUBLE = 4, 8
 # Vectors of the size of one image that L-BFGS-B needs beside its memory of two per step, and those of the descent.
@@ -42,7 +44,7 @@ VECTORS = {"lbfgs": 20, "descent": 10}
 
 
 def reconstruct(
-    test: DecodedFeatures | FeaturesInMemory,
+    test: Features,
     state: None,
     settings: Mapping,
     device: torch.device,
@@ -52,7 +54,7 @@ def reconstruct(
 
     Parameters
     ----------
-    test : DecodedFeatures or FeaturesInMemory
+    test : DecodedFeatures, TrueFeatures or FeaturesInMemory
         Features per layer, norm-corrected.
     state : None
         `icnn` learns nothing.
@@ -206,14 +208,12 @@ def _computed(x: torch.Tensor, network: Network) -> torch.Tensor:
     return x.to(next(network.parameters()).dtype)
 
 
-def _targets(
-    test: DecodedFeatures | FeaturesInMemory, options: IcnnSettings, rows: Sequence[str]
-) -> dict[str, np.ndarray]:
+def _targets(test: Features, options: IcnnSettings, rows: Sequence[str]) -> dict[str, np.ndarray]:
     return {layer: np.ascontiguousarray(test.read(layer, rows), dtype=np.float32) for layer in options.layers}
 
 
 def _most(
-    test: DecodedFeatures | FeaturesInMemory,
+    test: Features,
     options: IcnnSettings,
     network: Network,
     variables: Variables,

@@ -5,8 +5,8 @@ the line search of Moré & Thuente 1994. The published reconstructions optimise 
 images of a batch share every forward and backward pass, and nothing else: each has its own memory, Cauchy point, line
 search and end. Long vectors stay on the device, the numbers that steer the problems are on the CPU in float64.
 
-One thing is not as in SciPy: after an iteration in which every variable ended at a bound, SciPy goes on with products of its
-memory that lack the last pair, so that its next steps do not follow its own model; here they do.
+One thing was found not to be as in SciPy: after an iteration in which every variable ended at a bound, SciPy's next steps do
+not satisfy the secant equation of its own memory; here they do.
 """
 
 from collections.abc import Callable

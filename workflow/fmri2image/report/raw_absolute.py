@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fmri2image.core.intervals import confidence_interval
 from fmri2image.evaluate.filters import ALL
-from fmri2image.report.intervals import confidence_interval
 from fmri2image.report.style import COLOURS, FAINT, INK, MARKERS, MM, footnote, is_true, save, subject_label
 
 KINDS = {"raw": COLOURS[0], "absolute": COLOURS[1]}

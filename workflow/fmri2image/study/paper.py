@@ -70,7 +70,12 @@ class PaperQuestions(ReportQuestions):
             if not method or not test:
                 return f"report.paper names no {'method' if not method else 'test'} for it"
             if not self.paper_makes(method, roi, test):
-                return f"no analysis runs {method} on area {roi} and test {test}"
+                asked = any(
+                    row["method"] == method and roi in row["rois"] and test in row["tests"]
+                    for row in self.config["analyses"]
+                )
+                what = f"{method} on area {roi} and test {test}"
+                return f"{what} is left out, see there" if asked else f"no analysis runs {what}"
         return ""
 
     def skip_figure(self, figure: str, reason: str) -> None:

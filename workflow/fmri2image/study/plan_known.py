@@ -6,7 +6,7 @@ FLOAT = 4e-9  # GB of one float32
 STIMULI = {
     "ds000255": {"random": 880, "shapes": 5, "letters": 5, "lettersthin": 5, "letterslong": 5},
     "ds001246": {"train": 1200, "test": 50, "imagery": 50},
-    "ds001506": {"train": 1200, "test": 50, "shapes": 40, "letters": 10, "imagery": 25},
+    "ds001506": {"train": 1200, "test": 50, "shapes": 40, "letters": 10, "imagery": 25, "fixation": 1},
     "ds001761": {"train": 31772, "test": 80, "imagery": 20},
     "miyawaki2008": {"figures": 40},
     "vim1": {"train": 1820, "test": 50},

@@ -70,7 +70,7 @@ class ScoringQuestions(DecodingQuestions):
         return {
             "runs": self.run_plans(wildcards.subject),
             "imagery_stimuli": self.config["samples"].get("imagery_stimuli"),
-            "paper": "shen2019" if self.dataset == "ds001506" else None,
+            "paper": "shen2019" if "ds001506" in (self.dataset, self.collection) else None,
             "simulated": self.simulated,
         }
 

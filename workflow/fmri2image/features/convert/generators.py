@@ -83,9 +83,7 @@ def _encode(*sizes: tuple[int, int, int, int, int]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _wide(
-    n_in: int, blocks: Sequence[tuple[int, int]] = BLOCKS, narrow: Sequence[int] = NARROW
-) -> tuple[Step, ...]:
+def _wide(n_in: int, blocks: Sequence[tuple[int, int]] = BLOCKS, narrow: Sequence[int] = NARROW) -> tuple[Step, ...]:
     """Double the side layer by layer, every layer a transposed convolution (fc7, fc6, pool5)."""
     steps: list[Step] = []
     for number, (doubled, behind) in zip(range(5, 5 - len(blocks), -1), blocks, strict=True):

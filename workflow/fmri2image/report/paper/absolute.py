@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from fmri2image.core.intervals import confidence_interval
 from fmri2image.core.tables import read_table
 from fmri2image.evaluate.filters import FILTER_COLUMNS
-from fmri2image.report.intervals import confidence_interval
 from fmri2image.report.raw_absolute import raw_absolute_figure
 
 MEAN = "mean"

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fmri2image.core.arrays import open_h5
+from fmri2image.core.intervals import mean_interval
 from fmri2image.core.seeds import generator_for
 from fmri2image.core.tables import read_table
 from fmri2image.evaluate.lures import kinds_of
 from fmri2image.evaluate.unit_kinds import part_accuracies
-from fmri2image.report.intervals import mean_interval
 from fmri2image.report.paper import marks
 from fmri2image.report.paper.layer_bars import MEAN, draw_layers
 from fmri2image.report.style import BAND, MM, PAGE_WIDTH, footnote, is_true, subject_label

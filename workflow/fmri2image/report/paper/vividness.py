@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from fmri2image.core.intervals import mean_interval
 from fmri2image.core.samples import read_trials
 from fmri2image.core.tables import read_table
 from fmri2image.evaluate.lures import kinds_of
-from fmri2image.report.intervals import mean_interval
 from fmri2image.report.paper import marks
 from fmri2image.report.paper.marks import POOLED
 from fmri2image.report.style import FAINT, INK, MM, PAGE_WIDTH, footnote, subject_label

@@ -1,4 +1,4 @@
-"""Confidence intervals of means, as figures show them; `evaluate.statistics` needs packages that figures do without."""
+"""Confidence intervals of means, by Student's t, as tables and figures give them."""
 
 import numpy as np
 from scipy import stats
