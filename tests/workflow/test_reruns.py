@@ -43,7 +43,7 @@ def test_a_finished_run_leaves_nothing_to_do(tiny_copy):
     ("module", "expected"),
     [
         ("report/figures.py", {**FIGURES, "plot_methods": 1}),
-        ("report/decoding_figures.py", {"plot_decoding_accuracy": 1, "plot_voxel_selection": 1, "write_summary": 1}),
+        ("report/decoding_figures.py", {"plot_decoding_accuracy": 1, "write_summary": 1}),
         ("report/raw_absolute.py", {"plot_raw_absolute": 1, "write_summary": 1}),
         ("reconstruct/icnn.py", {**ICNN, **TABLES}),
         ("reconstruct/pixels.py", {**PIXELS, **TABLES}),

@@ -353,7 +353,7 @@ def test_the_script_takes_the_names_of_its_set_from_events_and_leaves_some_out(t
     put(tmp_path / "stimuli" / "b.png", BLUE)
     settings = {
         "stimulus_set": "train", "source": {"from": "bids", "show": False}, "reason": "", "bids": str(tmp_path), "size": 12,
-        "imagery_stimuli": None, "leave_out": ["c"],
+        "imagery_stimuli": None, "leave_out": ["c"], "apart": {},
     }  # fmt: skip
     script.main({"events": [str(events)]}, str(tmp_path / "train.h5"), settings)
     assert colours(tmp_path / "train.h5") == {"a": RED}

@@ -101,7 +101,7 @@ def test_references_are_numbered_as_they_are_cited(simulated):
 
 def with_generator():
     found = change(["reconstruct", "methods", "icnn", "generator"], "small")
-    found["reconstruct"]["generators"] = {"small": {"generator": "deepsim-small"}}
+    found["reconstruct"]["generators"]["small"] = {"generator": "deepsim-small"}
     return found
 
 
