@@ -32,7 +32,7 @@ P2 = (
 SETTINGS = {
     "paper": "shen2019",
     "simulated": True,
-    "subjects": ["07", "09"],
+    "positions": {"S1": "07", "S2": "09"},
     "missing": {"letters": "no analysis of letters"},
 }
 
@@ -59,7 +59,7 @@ def statistics(**more):
         {"analysis": "mean", "condition": "natural_generator", "metric": "pixel_identification", "subject": "09",
          "n": 12, "mean": 0.7, "chance": 0.5},
         {"analysis": "difference", "condition": "natural_generator", "metric": "pixel_identification", "subject": "pooled",
-         "against_condition": "natural_pixels", "n": 24, "p_value": 0.03},
+         "against_condition": "natural_pixels", "n": 24, "p_value": 0.03, "difference": -0.042},
         *({"analysis": "interaction", "condition": "shapes@V1", "metric": "pixel_identification", "subject": "pooled",
            "procedure": name, "statistic": f, "p_value": 0.2, "n": 80} for name, f in ((REPEATED, 9.0), (FACTORIAL, 5.0))),
         *more.get("rows", []),
@@ -84,6 +84,8 @@ def test_ours_stand_beside_the_number_of_the_same_condition_metric_and_position(
     assert (second["subject"], second["ours"], second["n"]) == ("09", pytest.approx(70.0), 12)
     assert mine.loc["difference_natural_pixel_p", "ours"] == 0.03
     assert np.isnan(mine.loc["difference_natural_pixel_p", "difference"])
+    assert mine.loc["difference_natural_pixel_p", "effect"] == pytest.approx(-4.2)
+    assert mine["effect"].notna().sum() == 1
     assert mine.loc["interaction_shapes_pixel_f", "ours"] == 5.0
     assert mine.loc["n_natural_generator", "ours"] == 24
     assert table["ours"].notna().sum() == 7
@@ -94,7 +96,7 @@ def test_ours_stand_beside_the_number_of_the_same_condition_metric_and_position(
 def test_a_missing_number_of_ours_has_its_reason():
     mine, table = ledger()
     assert (table["ours"].isna() == table["why_not"].notna()).all()
-    assert mine.loc["identification_natural_generator_pixel_S3", "why_not"] == "this study has 2 subjects"
+    assert mine.loc["identification_natural_generator_pixel_S3", "why_not"] == "no subject of this study stands for S3"
     assert mine.loc["identification_natural_generator_human_pooled", "why_not"] == NO_RATINGS
     assert mine.loc["identification_letters_pixel_pooled", "why_not"] == "no analysis of letters"
     assert mine.loc["identification_shapes_pixel_pooled", "why_not"] == "no pixel_identification of it was scored"
@@ -123,8 +125,8 @@ def test_ratings_and_behaviour_fill_their_rows():
 def test_the_page_shows_both_and_says_which_is_which(tmp_path):
     _, table = ledger()
     table.to_csv(tmp_path / "ledger.tsv", sep="\t", index=False, na_rep="n/a")
-    section = ledger_section(str(tmp_path / "ledger.tsv"), ["07", "09"], "shen2019")
-    assert section["columns"] == [("all", "all"), ("S1", "sub-07"), ("S2", "sub-09"), ("S3", "–")]
+    section = ledger_section(str(tmp_path / "ledger.tsv"), "shen2019")
+    assert section["columns"] == [("all", "all"), ("S1", "–"), ("S2", "sub-09"), ("S3", "–")]
     assert (section["n_numbers"], section["n_ours"]) == (len(table), 7)
     first = section["scores"][0]
     assert [cell["published"] for cell in first["cells"]] == ["76.1", "78.4", "74.2", "75.7"]
@@ -132,4 +134,5 @@ def test_the_page_shows_both_and_says_which_is_which(tmp_path):
     assert not first["empty"] and section["scores"][1]["empty"]
     assert len(section["scores"]) == len(P1)
     assert len(section["elsewhere"]) == len(P2.split())
-    assert next(row for row in section["others"] if "with against without" in row["words"])["published"] == "< 0.01"
+    difference = next(row for row in section["others"] if "with against without" in row["words"])
+    assert (difference["published"], difference["ours"]) == ("< 0.01", "0.03 (-4.2)")

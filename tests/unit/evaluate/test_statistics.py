@@ -104,7 +104,8 @@ def study_scores(seed=0):
                     labels = [f"{name}|one", f"{name}|two"] if test == "imagery" else [name]
                     rows += [{**keys, "stimulus": label, "metric": metric, "value": rng.random()} for label in labels]
                 if metric != "pixel_correlation":
-                    chances.append({**keys, "metric": metric, "chance": 0.5 + 0.01 * (subject == "02")})
+                    chance = {"chance": 0.5 + 0.01 * (subject == "02"), "permuted": "training pairs, refitted"}
+                    chances.append({**keys, "metric": metric, **chance})
     return pd.DataFrame(rows).assign(transductive=False), pd.DataFrame(chances)
 
 
@@ -148,6 +149,19 @@ def test_table_of_statistics_counts_images_of_subjects():
     offset = images.to_numpy() - np.where(images.index.get_level_values(0) == "02", 0.51, 0.5)
     assert above["p_value"] == pytest.approx(by_enumeration(offset, True))
     assert not table["metric"][table["analysis"] == "above_chance"].str.contains("top1").any()
+
+
+@pytest.mark.parametrize("permuted", ["stimulus labels within groups of lures", "the two candidates of each trial"])
+def test_one_half_is_chance_and_not_a_difference_where_labels_are_exchanged(permuted):
+    scores, chances = study_scores()
+    scores["value"] = scores["value"].where(scores["metric"] != "pixel_identification", 0.5)
+    # The mean of some thousand permutations is never one half to the last digit.
+    chances = chances.assign(chance=0.4996, permuted=permuted)
+    table = statistics_table(scores, chances, STIMULI, SETTINGS)
+    above = pick(
+        table, analysis="above_chance", condition="imagery_shapes", metric="pixel_identification", subject="pooled"
+    )
+    assert (above["chance"], above["difference"], above["n_zero"], above["p_value"]) == (0.5, 0, 8, 1)
 
 
 def test_table_of_statistics_compares_conditions_image_by_image():

@@ -15,6 +15,7 @@ from fmri2image.features.train import (
     FACTORS,
     PLACE,
     TrainingSettings,
+    checkpoint_of,
     encode_labels,
     learning_rate,
     read_losses,
@@ -51,6 +52,18 @@ def test_stopped_and_resumed_training_equals_an_uninterrupted_one(tmp_path):
     assert torch.equal(again.fc8.weight, whole.fc8.weight)
     with pytest.raises(DataError, match="other settings"):
         train(replace(SETTINGS, seed=6), tmp_path / "whole.pt")
+
+
+def test_a_checkpoint_of_other_settings_or_code_is_not_continued(tmp_path):
+    weights, about = tmp_path / "weights.safetensors", {"code": {"a": "1", "b": "2"}, "settings": {"seed": 1}}
+    first = checkpoint_of(weights, about)
+    first.touch()
+    assert first.parent == tmp_path and first.exists()
+    assert checkpoint_of(str(weights), dict(reversed(about.items()))) == first and first.exists()
+    other = tmp_path / ".unfinished-else-0.pt"
+    other.touch()
+    assert checkpoint_of(weights, {**about, "code": {"a": "1", "b": "3"}}) != first
+    assert not first.exists() and other.exists()
 
 
 def test_training_lowers_the_loss_and_ships_what_build_network_reads(tmp_path):

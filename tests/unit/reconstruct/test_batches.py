@@ -60,7 +60,7 @@ def test_memory_of_a_job_bounds_a_batch():
         memory = BASE + network + n * one + one // 2
         assert most_images(once, [layer], 500, memory, CPU) == n
     assert most_images(once, [layer], 500, 10**12, CPU) == MOST["cpu"]
-    with pytest.raises(ConfigError, match="one image needs 0.00 GB beside the network, and the cpu has 0.00 GB"):
+    with pytest.raises(ConfigError, match="one image needs 0.00 GB .*, and the cpu has 0.00 GB for it; give the job"):
         most_images(once, [layer], 500, BASE + network, CPU)
 
 

@@ -174,8 +174,10 @@ def test_settings_are_read_and_refused():
     assert found.decay == (0.2, 1e-10) and found.p_norm == Penalty(0.5, 3) and found.clip_small_norm == Clipping(4, 5)
     assert found.of_images() == ["jitter", "p_norm", "clip_small_norm"]
     assert DescentSettings.read({}) == DescentSettings() and DescentSettings().of_images() == []
-    with pytest.raises(ConfigError, match="speed is no setting"):
+    with pytest.raises(ConfigError, match="descent: unknown key speed; known are learning_rate"):
         DescentSettings.read({"speed": 1})
+    with pytest.raises(ConfigError, match="descent.p_norm: unknown key power; known are weight, exponent"):
+        DescentSettings.read({"p_norm": {"weight": 0.5, "power": 3}})
     with pytest.raises(ConfigError, match="blur can only be set where pixels are optimised"):
         descend(lambda x: (x, x), torch.ones((1, 2)), settings=DescentSettings(blur=(1.0, 1.0)), iterations=1)
     with pytest.raises(ConfigError, match="one seed per image"):

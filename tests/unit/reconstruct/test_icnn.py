@@ -206,9 +206,9 @@ def test_settings_that_do_not_go_together():
         ({"start": "mean", "generator": {"name": "x"}}, "'mean' is no start of latents"),
         ({"optimiser": "adam"}, "optimiser 'adam' is unknown"),
         ({"precision": "half"}, "precision 'half' is unknown"),
-        ({"iterations": 4, "snapshots": 6}, "6 snapshots of 5 images"),
+        ({"iterations": 4, "snapshots": 6}, "icnn.snapshots: 6 of the 5 images"),
         ({**DESCENT, "generator": {"name": "x"}}, "jitter cannot be had with a generator"),
-        ({"evaluations": 60}, "evaluations is no setting of this method"),
+        ({"evaluations": 60}, "icnn: unknown key evaluations"),
     ):
         with pytest.raises(ConfigError, match=message):
             read(**changes)

@@ -26,6 +26,8 @@ def complete(changes: dict | None = None) -> dict:
     methods = {"icnn": {key: value for key, value in config["reconstruct"]["methods"]["icnn"].items()}}
     others = [*SETS.values(), *SINGLE.values(), *PIXEL_STARTS.values(), *LATENT_STARTS.values()]
     methods |= {name: dict(methods["icnn"]) for name in others}
+    for name in LATENT_STARTS.values():
+        methods[name]["generator"] = next(iter(config["reconstruct"]["generators"]))
     return configuration(
         "config",
         {

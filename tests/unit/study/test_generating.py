@@ -3,6 +3,7 @@
 import pytest
 from studies import configuration, study, wildcards
 
+from fmri2image.core.digest import code_digest
 from fmri2image.core.errors import ConfigError
 from fmri2image.study import load_study
 
@@ -42,6 +43,14 @@ def test_shipped_files_are_inputs_of_the_methods_that_use_them():
     assert one.entries() == []
     refitted = one.refit_inputs(asked)
     assert files.items() <= refitted.items()
+
+
+def test_methods_without_generator_do_not_depend_on_how_one_is_built():
+    deepsim = "fmri2image.reconstruct.generators.deepsim"
+    for generator in (None, "small"):
+        one = load_study(with_generator({"small": SMALL}, {"generator": generator}))
+        code = code_digest("reconstruct_images", also=one.method_modules("icnn"))
+        assert (deepsim in code) == (generator is not None)
 
 
 def test_methods_without_generator_ask_for_none():
@@ -110,6 +119,8 @@ WRONG = {
                                  ["generators.b.bounds", "feature-bounds is needed"]),
     "unknown network": ({"a": {**SMALL, "network": "vgg99"}}, {}, ["generators.a.network", "'vgg99' is not among"]),
     "images of another size": ({"a": FC7}, {}, ["methods.icnn.generator", "fit vgg19", "features of vgg-small"]),
+    "more images than iterations": ({"a": SMALL}, {"iterations": 20, "snapshots": 21},
+                                    ["methods.icnn.snapshots", "21 of the 20 images"]),
     "two members of one entry": ({"s": SMALL, "a": FC7, "b": {**FC7, "member": "fc6/x"}}, {}, ["generators.b.member", "'a'"]),
 }  # fmt: skip
 

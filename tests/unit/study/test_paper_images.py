@@ -139,6 +139,31 @@ def test_images_of_a_figure_that_chooses_for_itself_are_refused(figure, words):
         load_study(complete({"report/paper": {**PAPER, "images": {figure: ["a"]}}}))
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"area": "CV"}, "report.paper.area: 'CV' is not among samples.masks"),
+        ({"areas": ["V1", "V5"]}, "report.paper.areas: 'V5' is not among"),
+        ({"early": "v1"}, "report.paper.early: 'v1' is not among"),
+        ({"methods": {"pixels": "generator"}}, "methods.pixels: method 'generator' makes its images through generator"),
+        ({"methods": {"pixels": "icnn", "generator": "icnn"}}, "methods.generator: method 'icnn' has no generator"),
+        (
+            {"methods": {"pixels": "icnn", "latent_starts": {"zero": "zero"}}},
+            "latent_starts.zero: method 'zero' has no",
+        ),
+        ({"methods": {"pixels": "icnn", "layer_sets": {"DNN1": "normal"}}}, "layer_sets.DNN1: method 'normal' makes"),
+    ],
+)
+def test_names_that_would_make_a_figure_say_what_is_not_so_are_refused(change, words):
+    with pytest.raises(ConfigError, match=words):
+        load_study(complete({"report/paper": {**PAPER, **change}}))
+
+
+def test_an_area_that_is_not_analysed_is_no_error():
+    found = load_study(complete({"report/paper": {**PAPER, "early": "LVC"}}))
+    assert reasons(found)["s20"] == "no analysis runs icnn on area LVC and test imagery"
+
+
 def test_what_no_analysis_makes_is_skipped_with_its_reason():
     methods = {"pixels": "icnn", "layer_sets": SETS}
     tests = {"natural": "test", "shapes": "shapes", "imagery": "imagery"}

@@ -1,10 +1,13 @@
 """Which plots of the paper a configuration draws, from which tables, and why others are left out."""
 
+from types import SimpleNamespace
+
 import pytest
+from jinja2 import Template
 from paper_study import AREAS, PAPER, SETS, complete
 from studies import study, wildcards
 
-from fmri2image.core.digest import code_digest
+from fmri2image.core.digest import WORKFLOW, code_digest
 from fmri2image.report.paper.registry import PLOTS, load_plot
 from fmri2image.study import Study, load_study
 from fmri2image.study.paper_plots import POOLED
@@ -147,6 +150,27 @@ def test_published_values_are_asked_for_with_the_data_of_the_paper_only(whole):
     paper = study("paper-shen2019")
     inputs = paper.plot_inputs(wildcards(figure="fig6c"))
     assert inputs["ledger"] == "results/paper-shen2019/tables/ledger.tsv" and inputs["ledger"] in paper.final_outputs()
+
+
+def test_imagery_with_lures_of_all_kinds_is_not_the_paper_s():
+    without = {key: value for key, value in TESTS["tests/imagery"].items() if key != "same"}
+    mixed = made({"tests/imagery": without})
+    for figure in ("fig8d", "fig8e", "s18", "s21"):
+        assert reason(mixed, figure) == "test imagery takes lures of all kinds (set its same: kind)"
+    missing = mixed.paper_settings()["missing"]
+    assert {"imagery_shapes", "imagery_natural", "imagery_shapes_early"} <= set(missing)
+
+
+def test_captions_promise_the_band_of_permutations_only_where_it_is_drawn(whole):
+    template = Template((WORKFLOW / "report" / "paper_plot.rst").read_text(encoding="utf-8"))
+    for figure, one in whole.plot_figures().items():
+        params = SimpleNamespace(settings=one["settings"])
+        words = template.render(snakemake=SimpleNamespace(wildcards=SimpleNamespace(figure=figure), params=params))
+        bars = one["settings"].get("bars", [])
+        assert "Simulated data" in words
+        if bars:
+            partial = all(bar["partial"] for bar in bars)
+            assert ("Grey:" in words, "Dashed:" in words) == (not partial, partial), figure
 
 
 def test_without_the_chapter_there_is_nothing():

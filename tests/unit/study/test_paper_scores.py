@@ -56,6 +56,17 @@ def test_conditions_are_the_reconstructions_of_the_paper():
     assert missing == {"natural_generator": "no analysis runs generator on area VC and test test"}
 
 
+@pytest.mark.parametrize("name, subjects, positions", [
+    ("paper-shen2019", ["01", "02", "03"], {"S1": "01", "S2": "02", "S3": "03"}),
+    ("paper-shen2019", ["02"], {"S2": "02"}),
+    ("paper-shen2019-s3", ["01", "02", "03", "04", "05"], {}),
+    ("phantom-shen2019", ["02", "03"], {"S1": "02", "S2": "03"}),
+])  # fmt: skip
+def test_a_subject_stands_beside_the_published_one_of_its_number(name, subjects, positions):
+    settings = study(name, {"subjects": subjects}).paper_settings()
+    assert (settings["subjects"], settings["positions"]) == (subjects, positions)
+
+
 def test_tables_and_ratings_are_there_only_with_the_chapter():
     plain, paper = study("config"), load_study(complete())
     assert plain.paper_tables() == []

@@ -20,9 +20,10 @@ LEDGER_COLUMNS = {
     "unit": "Unit of the printed number and of ours; for 'p, less than' the printed number is a bound",
     "ours": "Ours, n/a where there is none",
     "difference": "Ours minus the printed number, n/a for p and where there is none of ours",
+    "effect": "For a p of ours the difference of means that it tests, in points of per cent: its sign is the direction",
     "n": "Images, or subjects for the one-back task, behind ours",
     "chance": "Mean of our permutation distribution, in the same unit",
-    "subject": "Our subject, by position",
+    "subject": "Our subject: on the paper's data that of the same number, of simulated ones that of the same place",
     "method": "Our method",
     "roi": "Our visual area",
     "test": "Our test",
@@ -64,7 +65,8 @@ def ledger_table(
     behaviour : DataFrame or None
         One-back tables of all subjects; None where no events are known.
     settings : mapping
-        ``paper``, ``simulated``, ``subjects``, and ``missing``: from condition to why no analysis makes it.
+        ``paper``, ``simulated``, ``positions``: from S1 to S3 to our subjects, and ``missing``: from condition to why no
+        analysis makes it.
 
     Returns
     -------
@@ -98,11 +100,9 @@ def _ours(row: Mapping, statistics: pd.DataFrame, behaviour: pd.DataFrame | None
         return _one_back(f"one_back_{row['measure']}", behaviour)
     if row["measure"] not in TESTED:
         return {"why_not": NOT_COMPUTED}
-    position = row["subject"].removeprefix("S")
-    subjects = settings["subjects"]
-    if position.isdigit() and int(position) > len(subjects):
-        return {"why_not": f"this study has {len(subjects)} subject{'s' * (len(subjects) > 1)}"}
-    subject = subjects[int(position) - 1] if position.isdigit() else POOLED
+    subject = settings["positions"].get(row["subject"]) if row["subject"].startswith("S") else POOLED
+    if subject is None:
+        return {"why_not": f"no subject of this study stands for {row['subject']}"}
     condition, _, aspect = row["condition"].partition(":")
     analysis, column = TESTED[row["measure"]]
     name = "shapes@V1" if analysis == "interaction" else condition
@@ -126,6 +126,7 @@ def _ours(row: Mapping, statistics: pd.DataFrame, behaviour: pd.DataFrame | None
         "ours": scale * float(found[column]),
         "n": found["n"],
         "chance": 100 * found["chance"] if row["measure"] == "identification" else np.nan,
+        "effect": 100 * found["difference"] if column == "p_value" else np.nan,
         **{key: found[key] for key in ("subject", "method", "roi", "test", "metric", "transductive")},
     }
 

@@ -28,7 +28,8 @@ STATISTICS_COLUMNS = {
     "ci_high": "Upper end of that interval",
     "against_mean": "Mean of what it is tested against",
     "difference": "Mean minus against_mean, or minus chance; of an interaction the difference of differences",
-    "chance": "Mean of the permutation distribution of the same split, n/a where the score has none",
+    "chance": "Mean of the permutation distribution of the same split, n/a where the score has none; of above_chance one half, "
+    "which that mean tends to where labels or candidates are exchanged",
     "procedure": "Test",
     "statistic": "Rank sum of Wilcoxon's test (two-sided: the smaller one), or F",
     "df1": "Degrees of freedom of F",
@@ -40,6 +41,9 @@ STATISTICS_COLUMNS = {
 }
 IDENTIFIED = ("pixel_identification", "ssim_identification", "human_identification")
 TASKS = ("shape", "colour")
+# Exchanging the labels of lures, or the two candidates of a rating, makes one half of every identification on average.
+# Permutations only come near it, which would turn scores of exactly one half into differences. Refits may be off one half.
+HALF, REFITTED = 0.5, "training pairs"
 
 
 class _Conditions:
@@ -77,6 +81,13 @@ class _Conditions:
         rows = self.chances[name]
         rows = rows[rows["metric"] == metric]
         return dict(zip(rows["subject"], rows["chance"].astype(float), strict=True))
+
+    def expected_chance(self, name: str, metric: str) -> dict[str, float]:
+        """Return what an identification is tested against, by subject: one half, or the mean of refits."""
+        rows = self.chances[name]
+        rows = rows[rows["metric"] == metric]
+        refitted = rows["permuted"].astype(str).str.startswith(REFITTED)
+        return dict(zip(rows["subject"], rows["chance"].astype(float).where(refitted, HALF), strict=True))
 
     def keys(self, name: str, metric: str, subject: str, **more: object) -> dict[str, object]:
         """Return the columns that name a row."""
@@ -178,7 +189,7 @@ def _compare(
 
 
 def _above_chance(found: _Conditions, name: str, metric: str, subjects: Sequence[str]) -> Iterator[dict]:
-    chance = found.chance_of(name, metric)
+    chance = found.expected_chance(name, metric)
     for subject in subjects if chance else ():
         units = found.units(name, metric, subject).dropna(subset=["value"])
         if units.empty:

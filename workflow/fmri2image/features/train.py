@@ -10,6 +10,7 @@ Every step is a function of the settings and its number alone (batch, noise, lea
 on exactly where it was.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -153,6 +154,29 @@ def train(settings: TrainingSettings, checkpoint: str | Path, stop_at: int | Non
             )
             _save(Path(checkpoint), settings, network, heads, optimiser, step + 1, losses)
     return network.eval()
+
+
+def checkpoint_of(weights: str | Path, about: Mapping) -> Path:
+    """Return where the training of a weights file keeps what it needs to go on.
+
+    The name changes with all that the training depends on, so that a training with other settings or code begins anew.
+    Checkpoints that were left by such others are removed.
+
+    Parameters
+    ----------
+    weights : path
+        File that the training will write.
+    about : mapping
+        What it depends on, in types that JSON knows.
+    """
+    weights = Path(weights)
+    digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()
+    found = weights.with_name(f".unfinished-{weights.stem}-{digest}.pt")
+    for other in weights.parent.glob(f".unfinished-{weights.stem}-*.pt"):
+        if other != found:
+            log.info("%s belongs to other settings or code and is removed", other)
+            other.unlink()
+    return found
 
 
 def learning_rate(settings: TrainingSettings, step: int) -> float:

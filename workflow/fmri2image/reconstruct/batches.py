@@ -90,9 +90,12 @@ def most_images(
         fitting,
     )
     if fitting < 1:
+        more = {"cuda": "take a GPU with more free memory"}.get(
+            device.type, "give the job more memory (resource mem_mb)"
+        )
         raise ConfigError(
             f"icnn: one image needs {(passing + kept) / 1e9:.2f} GB beside the network, and the {device.type} has "
-            f"{max(0, allowed) / 1e9:.2f} GB for it; give the job more memory (resource mem_mb) or match fewer layers."
+            f"{max(0, allowed) / 1e9:.2f} GB for it; {more}, match fewer layers or keep fewer snapshots."
         )
     return min(int(fitting), MOST.get(device.type, MOST["cpu"]))
 

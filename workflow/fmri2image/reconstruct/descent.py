@@ -13,7 +13,7 @@ import torch
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.reconstruct import regularisers
-from fmri2image.reconstruct.choices import OF_IMAGES
+from fmri2image.reconstruct.choices import OF_IMAGES, check_keys
 
 Objective = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 Span = tuple[float, float]
@@ -90,13 +90,12 @@ class DescentSettings:
         ConfigError
             If a key is unknown.
         """
-        unknown = sorted(set(settings) - {one.name for one in fields(cls)})
-        if unknown:
-            raise ConfigError(f"descent: {', '.join(unknown)} is no setting of the descent.")
+        check_keys(settings, (one.name for one in fields(cls)), "descent")
         found = {}
         for key, value in settings.items():
             if isinstance(value, Mapping):
                 kind = Clipping if key.startswith("clip") else Penalty
+                check_keys(value, (one.name for one in fields(kind)), f"descent.{key}")
                 found[key] = kind(**value)
             else:
                 found[key] = tuple(value) if isinstance(value, list) else value

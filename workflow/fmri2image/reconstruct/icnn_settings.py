@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from fmri2image.core.errors import ConfigError
-from fmri2image.reconstruct.choices import OPTIMISERS, STARTS, check_choices
+from fmri2image.reconstruct.choices import OPTIMISERS, STARTS, check_choices, check_keys, last_iteration
 from fmri2image.reconstruct.descent import DescentSettings
 from fmri2image.reconstruct.matching import PRECISIONS
 
@@ -63,10 +63,6 @@ class IcnnSettings:
         for key, known in (("optimiser", OPTIMISERS), ("precision", PRECISIONS)):
             if getattr(self, key) not in known:
                 raise ConfigError(f"icnn: {key} '{getattr(self, key)}' is unknown; use one of {', '.join(known)}.")
-        if self.snapshots > self.last + 1:
-            raise ConfigError(
-                f"icnn: {self.snapshots} snapshots of {self.last + 1} images on the way; lower 'snapshots'."
-            )
         object.__setattr__(self, "start", self.start or STARTS[what][0])
         object.__setattr__(self, "layers", tuple(self.layers))
 
@@ -79,16 +75,14 @@ class IcnnSettings:
         ConfigError
             If a key is unknown.
         """
-        unknown = sorted(set(settings) - {one.name for one in fields(cls)})
-        if unknown:
-            raise ConfigError(f"icnn: {', '.join(unknown)} is no setting of this method.")
+        check_keys(settings, (one.name for one in fields(cls)), "icnn")
         check_choices(settings, "icnn")
         return cls(**{**settings, "descent": DescentSettings.read(settings.get("descent") or {})})
 
     @property
     def last(self) -> int:
-        """Iteration of the image that is returned: a descent returns the one before its last update."""
-        return self.iterations - (self.optimiser == "descent")
+        """Iteration of the image that is returned."""
+        return last_iteration(self.optimiser, self.iterations)
 
     @property
     def snapshot_iterations(self) -> list[int]:

@@ -93,7 +93,7 @@ class Latents:
     generator : torch.nn.Module
         With `latent_shape`; turns latents (n, ...) into RGB images in [0, 1] of the network's size.
     upper : tensor of shape (count,) or None
-        Published: three times the SD of the layer's units (code: act_range 3x), a lower bound of zero.
+        Published: mean activation plus three SD of each unit (code: act_range 3x), a lower bound of zero.
     device : torch.device
     """
 

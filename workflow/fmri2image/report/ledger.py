@@ -1,6 +1,6 @@
 """The section of the first page that sets a paper's published numbers beside those of the study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -41,15 +41,13 @@ MEASURES = {
 POSITIONS = ("pooled", "S1", "S2", "S3")
 
 
-def ledger_section(path: str, subjects: Sequence[str], paper: str) -> dict:
+def ledger_section(path: str, paper: str) -> dict:
     """Return what the template needs to show the ledger.
 
     Parameters
     ----------
     path : path
         ``ledger.tsv``.
-    subjects : sequence of str
-        Of this study, in their order.
     paper : str
         Key of the study's paper.
 
@@ -65,6 +63,7 @@ def ledger_section(path: str, subjects: Sequence[str], paper: str) -> dict:
     scored = mine["measure"] == "identification"
     groups = mine[scored].groupby(["condition", "published_metric"], sort=False)
     elsewhere = table[table["paper"] != paper]
+    subjects = mine.dropna(subset=["ours"]).set_index("published_subject")["subject"].to_dict()
     return {
         "columns": [("all" if position == "pooled" else position, _name(position, subjects)) for position in POSITIONS],
         "scores": [_score_row(condition, metric, rows) for (condition, metric), rows in groups],
@@ -78,11 +77,10 @@ def ledger_section(path: str, subjects: Sequence[str], paper: str) -> dict:
     }  # fmt: skip
 
 
-def _name(position: str, subjects: Sequence[str]) -> str:
+def _name(position: str, subjects: Mapping[str, str]) -> str:
     if position == "pooled":
         return "all"
-    number = int(position[1:]) - 1
-    return f"sub-{subjects[number]}" if number < len(subjects) else "–"
+    return f"sub-{subjects[position]}" if position in subjects else "–"
 
 
 def _score_row(condition: str, metric: str, rows: pd.DataFrame) -> dict:
@@ -114,7 +112,7 @@ def _other_row(row: Mapping) -> dict:
     return {
         "words": ", ".join(part for part in words if part) + subject,
         "published": bound + row["published"],
-        "ours": _digits(row["ours"], row["unit"]),
+        "ours": _digits(row["ours"], row["unit"]) + ("" if pd.isna(row["effect"]) else f" ({row['effect']:+.1f})"),
         "note": "" if pd.isna(row["why_not"]) else row["why_not"],
         "where": row["where"],
     }

@@ -273,7 +273,7 @@ def _accuracy(table: pd.DataFrame, number: int, decoder: str | None) -> dict:
 
 
 def _ledger(files: Sequence[str], config: Mapping) -> dict | None:
-    return ledger_section(files[0], config["subjects"], config["report"]["paper"]["name"]) if files else None
+    return ledger_section(files[0], config["report"]["paper"]["name"]) if files else None
 
 
 def _recovery(files: Sequence[str], subjects: Sequence[str], roi: str, numbers: itertools.count) -> dict | None:

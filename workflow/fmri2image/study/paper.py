@@ -7,6 +7,7 @@ analysis makes is left out, and the first page says why.
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from fmri2image.core.errors import ConfigError
 from fmri2image.study.available import Skipped
 from fmri2image.study.check import known_name
 from fmri2image.study.paths import TRUE_FEATURES
@@ -15,6 +16,9 @@ from fmri2image.study.reporting import ReportQuestions
 # Methods of the chapter by role: one name, or a mapping from the words of the figure to names.
 SINGLE = ("pixels", "generator", "imagery")
 SEVERAL = ("layer_sets", "single_layers", "pixel_starts", "latent_starts")
+# Roles whose figures say that images come out of a deep generator; those of all others say that they do not.
+THROUGH_GENERATOR = ("generator", "latent_starts")
+DATA = "ds001506"  # of the paper
 
 
 class PaperQuestions(ReportQuestions):
@@ -24,6 +28,11 @@ class PaperQuestions(ReportQuestions):
     def paper(self) -> dict:
         """The chapter ``report.paper``; empty for none."""
         return self.config["report"].get("paper") or {}
+
+    @property
+    def has_data_of_the_paper(self) -> bool:
+        """Whether these are the measurements that the published values come from."""
+        return not self.simulated and (self.collection == DATA or self.dataset.startswith(DATA))
 
     @property
     def paper_root(self) -> str:
@@ -78,6 +87,12 @@ class PaperQuestions(ReportQuestions):
                 return f"{what} is left out, see there" if asked else f"no analysis runs {what}"
         return ""
 
+    def paper_lures(self, test: str) -> str:
+        """Return why the scores of an imagery test are not the paper's, whose lures are of the same kind; empty if they are."""
+        if test and self.lures[test].get("same") != "kind":
+            return f"test {test} takes lures of all kinds (set its same: kind)"
+        return ""
+
     def skip_figure(self, figure: str, reason: str) -> None:
         """Remember that a figure is left out, and why."""
         one = Skipped(f"{self.paper['name']} figure {figure}", reason)
@@ -99,7 +114,36 @@ class PaperQuestions(ReportQuestions):
         methods = self.paper.get("methods", {})
         for role in SINGLE:
             if methods.get(role):
-                known_name(methods[role], self.methods, f"{where}.methods.{role}", "reconstruct.methods")
+                self._check_role(role, methods[role], f"{where}.methods.{role}")
         for role in SEVERAL:
             for words, name in methods.get(role, {}).items():
-                known_name(name, self.methods, f"{where}.methods.{role}.{words}", "reconstruct.methods")
+                self._check_role(role, name, f"{where}.methods.{role}.{words}")
+        areas, place = self._known_areas, "samples.masks, samples.unions and the areas of the analyses"
+        for key in ("area", "early"):
+            if self.paper.get(key):
+                known_name(self.paper[key], areas, f"{where}.{key}", place)
+        for area in self.paper.get("areas", []):
+            known_name(area, areas, f"{where}.areas", place)
+
+    def _check_role(self, role: str, name: str, where: str) -> None:
+        """Check that a method exists, and has a generator if and only if the figures of its role say so."""
+        known_name(name, self.methods, where, "reconstruct.methods")
+        wanted, generator = role in THROUGH_GENERATOR, self.generator_of(name)
+        if wanted and generator is None:
+            raise ConfigError(
+                f"config: {where}: method '{name}' has no generator, and the figures say that it has one; name a method "
+                "with the key 'generator'."
+            )
+        if generator is not None and not wanted:
+            raise ConfigError(
+                f"config: {where}: method '{name}' makes its images through generator '{generator}', and the figures say "
+                "that it does not; name a method without the key 'generator'."
+            )
+
+    @property
+    def _known_areas(self) -> list[str]:
+        """All areas that have a name in the configuration, analysed or not."""
+        chapter, rows = self.config["samples"], [*self.config["analyses"], *self.config["decode"].get("analyses", [])]
+        responsive = [chapter["responsive"]["name"]] if chapter.get("responsive") else []
+        named = [*self.masks, *chapter.get("unions", {}), *responsive, *(roi for row in rows for roi in row["rois"])]
+        return list(dict.fromkeys(named))

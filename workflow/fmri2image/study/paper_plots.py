@@ -8,7 +8,6 @@ from fmri2image.report.paper.registry import PLOTS, plot_module
 from fmri2image.study.paper import PaperQuestions
 
 POOLED = "pooled"
-DATA = "ds001506"  # of the paper
 WITH, WITHOUT = "With the DGN", "Without the DGN"
 PIXELS, HUMAN = "pixel_identification", "human_identification"
 SUFFIXES = ("svg", "png", "tsv", "json")
@@ -104,11 +103,6 @@ class PaperPlots(PaperQuestions):
             return f"test {unscored[0]} has no pictures to compare with"
         return lacks or ("" if self._metrics() else "no metric of evaluate compares the images of a test pair by pair")
 
-    @property
-    def _has_data_of_the_paper(self) -> bool:
-        """Whether these are the measurements that the published values come from."""
-        return not self.simulated and (self.collection == DATA or self.dataset.startswith(DATA))
-
     def _bars(
         self,
         bars: Sequence[dict],
@@ -122,7 +116,7 @@ class PaperPlots(PaperQuestions):
             "statistics": f"{self.root}/tables/statistics.tsv",
             "identification": f"{self.root}/tables/identification.tsv",
         }
-        if self._has_data_of_the_paper:
+        if self.has_data_of_the_paper:
             inputs["ledger"] = f"{self.root}/tables/ledger.tsv"
         settings = {
             "bars": [{"aspect": "", "area": "", "partial": False, **bar} for bar in bars],
@@ -183,7 +177,7 @@ class PaperPlots(PaperQuestions):
         test = self.paper_test("imagery")
         if not area:
             return "report.paper names no early area", ()
-        reason = self._unscored([(self.paper_method("imagery"), area, test)])
+        reason = self._unscored([(self.paper_method("imagery"), area, test)]) or self.paper_lures(test)
         if aspects and not reason:
             reason = self._without_aspects(test)
         # Natural images were imagined in the same test, so that its permutations are not of these images alone.

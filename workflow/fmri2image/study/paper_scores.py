@@ -6,6 +6,7 @@ from fmri2image.study.paper import PaperQuestions
 PAPER_TABLES = ("statistics", "winning", "ledger")
 # Areas of the interaction of shape and colour (paper: Fig. 7B).
 CONTRASTED = ("V1", "V4")
+PUBLISHED_SUBJECTS = ("S1", "S2", "S3")
 
 
 class PaperScoreQuestions(PaperQuestions):
@@ -63,6 +64,8 @@ class PaperScoreQuestions(PaperQuestions):
         conditions, missing = [], {}
         for name, method, roi, test, kind in self._conditions():
             reason = self.paper_lacks([(method, roi, test)])
+            if name.startswith("imagery"):
+                reason = reason or self.paper_lures(test)
             if reason:
                 missing[name] = reason
             else:
@@ -76,6 +79,7 @@ class PaperScoreQuestions(PaperQuestions):
             "dataset": self.dataset,
             "paper": self.paper["name"],
             "subjects": list(self.subjects),
+            "positions": self._positions(),
             "conditions": conditions,
             "missing": missing,
             "layer_sets": {words: method for words, method in sets.items() if self.paper_makes(method, area, natural)},
@@ -83,6 +87,16 @@ class PaperScoreQuestions(PaperQuestions):
             "test": natural,
             "simulated": self.simulated,
         }
+
+    def _positions(self) -> dict[str, str]:
+        """Return which subject stands beside S1, S2 and S3 of the paper.
+
+        On its own data the one with the number, also where only some are run; simulated ones in their order; no others.
+        """
+        if self.has_data_of_the_paper:
+            number = {f"S{int(subject)}": subject for subject in self.subjects if subject.isdigit()}
+            return {printed: number[printed] for printed in PUBLISHED_SUBJECTS if printed in number}
+        return dict(zip(PUBLISHED_SUBJECTS, self.subjects, strict=False)) if self.simulated else {}
 
     def _conditions(self) -> list[tuple[str, str, str, str, str | None]]:
         """Return (name, method, area, test, kind of stimuli) of every condition of the paper."""

@@ -2,11 +2,12 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.seeds import seed_for
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.weights import sha256
-from fmri2image.features.train import chosen_images
+from fmri2image.features.train import checkpoint_of, chosen_images
 from fmri2image.reconstruct.generators import build_generator, read_bounds
 from fmri2image.reconstruct.generators.adversary import Discriminator
 from fmri2image.reconstruct.generators.ship import quality, ship, upper_bounds
@@ -113,6 +114,29 @@ def test_training_lowers_the_losses_and_writes_what_is_read(tmp_path):
     loaded = build_generator({**settings.generator, "weights": weights})
     torch.testing.assert_close(loaded.deconv5.weight, training.generator.deconv5.weight, rtol=0, atol=0)
     assert read_bounds(bounds, 256).shape == (256,)
+
+
+def test_the_script_trains_anew_when_code_or_settings_are_others(tmp_path):
+    script = runpy.run_path(str(WORKFLOW / "scripts" / "train_generator.py"))
+    script["main"].__globals__["NEW_IMAGES"] = 8
+    weights, bounds = tmp_path / "weights.safetensors", tmp_path / "bounds.txt"
+    kept = ("generator", "network")
+    chosen = {name: value for name, value in asdict(SETTINGS).items() if name not in kept}
+    settings = {
+        "generator": {"name": "deepsim-small"}, "network": {"name": "vgg-small", "weights": str(WEIGHTS)},
+        "training": {**chosen, "n_images": 4, "batch": 2, "steps": 1},
+    }  # fmt: skip
+
+    def made(code: str, steps: int = 1) -> bytes:
+        training = {**settings["training"], "steps": steps}
+        script["main"](str(weights), str(bounds), {**settings, "training": training}, {"code": {"train": code}})
+        return weights.read_bytes()
+
+    left = checkpoint_of(weights, {"code": {"train": "old"}})
+    left.write_bytes(b"of a training that was stopped before an edit")
+    first = made("new")
+    assert made("newer") == first and made("newer", steps=2) != first
+    assert not list(tmp_path.glob(".unfinished-*"))
 
 
 def test_bounds_are_three_sd_above_the_mean():

@@ -16,7 +16,7 @@ import numpy as np
 from fmri2image.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fmri2image.reconstruct.generators.deepsim import DeepGenerator
+    from torch import nn  # no module of a generator: the code digest of methods without one would hold it
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def generator_module(name: str) -> str:
     return f"{__name__}.{generator_facts(name).module}"
 
 
-def build_generator(settings: Mapping) -> "DeepGenerator":
+def build_generator(settings: Mapping) -> "nn.Module":
     """Build a generator, in evaluation mode.
 
     Parameters
@@ -76,7 +76,9 @@ def build_generator(settings: Mapping) -> "DeepGenerator":
 
     Returns
     -------
-    generator : fmri2image.reconstruct.generators.deepsim.DeepGenerator
+    generator : torch.nn.Module
+        With ``name``, ``latent_shape``, ``domain`` and ``attributes``, such as
+        `fmri2image.reconstruct.generators.deepsim.DeepGenerator`.
 
     Raises
     ------

@@ -47,7 +47,7 @@ COLUMNS = {
     "chance_p01": "Its 1st percentile, pooled: the lowest of the subjects; n/a where no permutations of just these images exist",
     "chance_p99": "Its 99th percentile, pooled: the highest of the subjects",
     "against": "What p_value compares with: chance, or another bar of the same group",
-    "p_value": "Signed-rank test: one-sided against chance, two-sided against another bar; n/a where the paper makes no test",
+    "p_value": "Signed-rank test: one-sided against chance, two-sided against another bar; n/a where none is made",
     "published": "Published value as a fraction, only for data of the paper; n/a elsewhere",
     "transductive": "Whether statistics of the test set entered the prediction",
     "simulated": "Whether the data are simulated",
