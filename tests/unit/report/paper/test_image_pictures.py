@@ -183,6 +183,14 @@ def test_the_best_and_the_worst_share_no_image():
     assert len(rank(score_table(values), ["x", "y", "z"], {"how": "best", "most": 2})[0]) == 2
 
 
+def test_equal_scores_are_ranked_by_correlation():
+    identified = score_table({("01", "x"): 1.0, ("01", "y"): 1.0, ("02", "x"): 1.0, ("02", "y"): 0.0})
+    like = score_table({("01", "x"): 0.2, ("01", "y"): 0.3, ("02", "x"): 0.4, ("02", "y"): 0.9})
+    like["metric"] = "pixel_correlation"
+    best, _ = rank(pd.concat([identified, like]), ["x", "y"], {"how": "best", "most": 2})
+    assert [(one.subject, one.stimulus, one.score) for one in best] == [("02", "x", 1.0), ("01", "y", 1.0)]
+
+
 def test_single_trials_count_by_their_mean():
     table = pd.concat([score_table({("01", "x"): 1.0, ("01", "y"): 0.6}), score_table({("01", "x"): 0.0})])
     best, _ = rank(table, ["x", "y"], {"how": "best", "most": 1})

@@ -10,7 +10,7 @@ from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
 from fmri2image.report.sheets import spread
 
-RANKED_BY = "pixel_identification"
+RANKED_BY, OF_EQUALS = "pixel_identification", "pixel_correlation"
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,23 @@ def rank(scores: pd.DataFrame, stimuli: Sequence[str], choice: Mapping) -> tuple
     Returns
     -------
     chosen : list of Ranked
-        From the highest score to the lowest; of equal scores in the order of subjects, then stimuli.
+        From the highest score to the lowest; of equal scores by pixel correlation, then in the order of subjects and stimuli.
     sentence : str
     """
-    mine = scores[(scores["metric"] == RANKED_BY) & scores["stimulus"].isin(list(stimuli))]
-    means = mine.groupby(["subject", "stimulus"], as_index=False)["value"].mean()
-    order = means.sort_values(["value", "subject", "stimulus"], ascending=[False, True, True], kind="stable")
-    pairs = [Ranked(str(row.stimulus), str(row.subject), float(row.value)) for row in order.itertuples()]
+    mine = scores[scores["metric"].isin([RANKED_BY, OF_EQUALS]) & scores["stimulus"].isin(list(stimuli))]
+    means = mine.pivot_table(index=["subject", "stimulus"], columns="metric", values="value").reset_index()
+    means = means.reindex(columns=["subject", "stimulus", RANKED_BY, OF_EQUALS]).dropna(subset=[RANKED_BY])
+    down = {RANKED_BY: False, OF_EQUALS: False, "subject": True, "stimulus": True}
+    order = means.sort_values(list(down), ascending=list(down.values()), kind="stable")
+    pairs = [
+        Ranked(str(stimulus), str(subject), float(value))
+        for stimulus, subject, value in zip(order["stimulus"], order["subject"], order[RANKED_BY], strict=True)
+    ]
     most = min(choice["most"], len(pairs) // 2)
     which = "highest" if choice["how"] == "best" else "lowest"
     chosen = pairs[:most] if choice["how"] == "best" else pairs[len(pairs) - most :]
     sentence = (
         f"Chosen by score: the {most} of {len(pairs)} pairs of image and subject with the {which} pixel identification "
-        "(percentages)."
+        "(percentages; of equal ones by pixel correlation)."
     )
     return chosen, sentence
