@@ -159,7 +159,7 @@ def test_finished_batches_outlive_a_kill(monkeypatch, tmp_path, features):
     with monkeypatch.context() as patch, pytest.raises(_Killed):
         killed_in_batch(patch, 3)
         reconstruct(features, None, options, CPU, work)
-    assert [path.name for path in tmp_path.iterdir()] == [".unfinished-sub-01_test.h5"]
+    assert [path.name for path in tmp_path.iterdir()] == [".unfinished-sub-01_test.h5.npz"]
     with monkeypatch.context() as patch:
         begun = killed_in_batch(patch, 9)
         found = reconstruct(features, None, options, CPU, work)
@@ -170,7 +170,7 @@ def test_finished_batches_outlive_a_kill(monkeypatch, tmp_path, features):
         np.testing.assert_array_equal(mine.values, other.values)
 
 
-@pytest.mark.parametrize("what", ["setting", "code", "feature", "damage"])
+@pytest.mark.parametrize("what", ["setting", "code", "feature", "cut", "damage"])
 def test_what_changed_starts_anew(monkeypatch, tmp_path, features, what):
     work = Work(output=tmp_path / "x.h5", fingerprint={"code": "1"})
     reconstruct(features, None, settings(iterations=3), CPU, work)
@@ -184,8 +184,11 @@ def test_what_changed_starts_anew(monkeypatch, tmp_path, features, what):
         values["fc6"][3] *= 1.001
         changed = FeaturesInMemory({layer: LabelledArray(value, ROWS) for layer, value in values.items()})
     else:
-        path = tmp_path / ".unfinished-x.h5"
-        path.write_bytes(path.read_bytes()[:1000])
+        path = tmp_path / ".unfinished-x.h5.npz"
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle] ^= 255  # one byte of an image; the file is as long as before
+        path.write_bytes(content if what == "damage" else content[:middle])
     begun = killed_in_batch(monkeypatch, 9)
     found = reconstruct(changed, None, options, CPU, work)
     assert [row for rows in begun for row in rows] == (["d"] if what == "feature" else ROWS)

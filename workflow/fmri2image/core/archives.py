@@ -1,9 +1,10 @@
-"""What the standard library raises when somebody's archive cannot be read; readers make one sentence of it."""
+"""Archives: what the standard library raises when one cannot be read, of which readers make one sentence; checksums."""
 
 import lzma
 import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 
 # Cut or damaged: BadZipFile, TarError, EOFError, and the errors of the decompressors (that of bzip2 is an OSError).
 # Packed by a method that Python cannot unpack: zipfile raises NotImplementedError. Encrypted: it raises RuntimeError.
@@ -29,6 +30,15 @@ def check_rest(archive: tarfile.TarFile) -> None:
     """
     while archive.fileobj.read(1 << 20):
         pass
+
+
+def zip_is_whole(path: str | Path) -> bool:
+    """Tell whether all members of a zip archive, such as arrays of ``np.savez``, have the checksums that it names."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, zlib.error):
+        return False
 
 
 def one_line(error: BaseException) -> str:

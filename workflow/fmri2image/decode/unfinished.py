@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import shutil
-import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import IO
 
 import numpy as np
 
+from fmri2image.core.archives import zip_is_whole
 from fmri2image.core.errors import DataError
 from fmri2image.core.files import replacing
 
@@ -141,11 +141,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _whole(path: Path) -> bool:
     """Tell whether all checksums of a chunk's file are right."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            whole = file.testzip() is None
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError):
-        whole = False
+    whole = zip_is_whole(path)
     if not whole:
         log.warning("%s is damaged; its chunk is decoded again", path.name)
     return whole

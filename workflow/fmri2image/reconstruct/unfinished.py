@@ -1,30 +1,32 @@
 """Rows that are done, kept beside the output until all are, so that a kill costs one batch.
 
-A hidden file ``.unfinished-<output>`` holds the arrays of the rows done so far (Snakemake deletes the outputs of a job that
-failed, and knows nothing of this file). Every row carries a key, a digest of all that its result depends on; a row whose key
-is another now is computed again.
+A hidden file ``.unfinished-<output>.npz`` holds the arrays of the rows done so far (Snakemake deletes the outputs of a job
+that failed, and knows nothing of this file), with checksums (zip), which are verified before it counts. Every row carries a
+key, a digest of all that its result depends on; a row whose key is another now is computed again.
 """
 
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fmri2image.core.arrays import LabelledArray, array_names, open_h5, read_array, write_arrays
-from fmri2image.core.errors import DataError
+from fmri2image.core.archives import zip_is_whole
+from fmri2image.core.arrays import LabelledArray
+from fmri2image.core.files import replacing
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-KEYS = "keys"
+FORMAT = 2
+ROWS, KEYS = "rows", "keys"
 
 
 def unfinished_path(output: str | Path) -> Path:
     """Return where the finished rows of an output are kept until it is written."""
-    return Path(output).with_name(f".unfinished-{Path(output).name}")
+    return Path(output).with_name(f".unfinished-{Path(output).name}.npz")
 
 
 class UnfinishedRows:
@@ -59,18 +61,13 @@ class UnfinishedRows:
         # Of a process that was killed while writing.
         for stale in self.path.parent.glob(f".partial-*-{self.path.name}"):
             stale.unlink(missing_ok=True)
-        try:
-            with open_h5(self.path) as file:
-                names = array_names(file)
-            arrays = {name: read_array(self.path, name) for name in names}
-        except (DataError, OSError, KeyError) as error:
-            log.warning("what was done is damaged and is done again (%s)", error)
+        if not zip_is_whole(self.path):
+            log.warning("%s is damaged; what was done is done again", self.path.name)
             return {}
-        if KEYS not in arrays:
-            return {}
-        keys = arrays.pop(KEYS)
-        self._arrays = arrays
-        return {row: bytes(key).decode() for row, key in zip(keys.rows, keys.values, strict=True)}
+        with np.load(self.path, allow_pickle=False) as file:
+            rows, keys = ([str(text) for text in file[name]] for name in (ROWS, KEYS))
+            self._arrays = {name: LabelledArray(file[name], rows) for name in file.files if name not in (ROWS, KEYS)}
+        return dict(zip(rows, keys, strict=True))
 
     def keep_only(self, rows: Sequence[str], total: int) -> None:
         """Drop all rows but those named, which are still right; `total` are wanted in all."""
@@ -98,8 +95,12 @@ class UnfinishedRows:
             self._arrays[name] = LabelledArray(values, rows)
         if self.path is not None:
             rows = next(iter(self._arrays.values())).rows
-            known = np.array([keys[row].encode() for row in rows], dtype="S40")
-            write_arrays(self.path, {**self._arrays, KEYS: LabelledArray(known, rows)})
+            arrays = {name: array.values for name, array in self._arrays.items()}
+            known = np.array([keys[row] for row in rows])
+            with replacing(self.path) as partial, partial.open("wb") as file:
+                np.savez(file, **arrays, **{ROWS: np.array(rows), KEYS: known})
+                file.flush()
+                os.fsync(file.fileno())
 
     def take(self, rows: Sequence[str]) -> dict[str, LabelledArray]:
         """Return the arrays of the rows named, in that order."""
