@@ -29,7 +29,7 @@ class Memory:
         self.theta = torch.ones(n_problems, dtype=torch.float64)
         self.curvature = torch.ones((n_problems, size), dtype=torch.float64)  # D; 1 in empty slots
         self.lower = torch.zeros((n_problems, size, size), dtype=torch.float64)  # L
-        self.steps = torch.zeros((n_problems, size, size), dtype=torch.float64)  # S S'
+        self.products = torch.zeros((n_problems, 2 * size, 2 * size), dtype=torch.float64)  # [Y; S] [Y; S]'
         self.signs = torch.cat([-torch.ones(size), torch.ones(size)]).double()
         # Q with A^-1 = Q' diag(signs) Q in terms of [Y; S], so that B v = theta v - W' Q' diag(signs) Q W v.
         self.transform = torch.zeros((n_problems, 2 * size, 2 * size), dtype=torch.float64)
@@ -38,6 +38,11 @@ class Memory:
     def used(self) -> torch.Tensor:
         """Slots that hold a pair, bool (n_problems, size)."""
         return torch.arange(self.size) < self.count[:, None]
+
+    @property
+    def steps(self) -> torch.Tensor:
+        """S S', float64 (n_problems, size, size)."""
+        return self.products[:, self.size :, self.size :]
 
     def times(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply the rows [Y; S] with one vector per problem, on the device.
@@ -73,10 +78,12 @@ class Memory:
         ----------
         which : bool tensor of shape (n_problems,)
         """
+        if not which.any():
+            return
         self.count[which] = 0
         self.theta[which] = 1
         self.curvature[which] = 1
-        for matrix in (self.lower, self.steps, self.transform):
+        for matrix in (self.lower, self.products, self.transform):
             matrix[which] = 0
         self.rows[which.to(self.rows.device)] = 0
 
@@ -104,14 +111,15 @@ class Memory:
         on_device, there = problems.to(self.rows.device), slots.to(self.rows.device)
         self.rows[on_device, there] = change[on_device]
         self.rows[on_device, there + self.size] = step[on_device]
-        with_changes, with_steps = self.times(step).cpu()[problems].split(self.size, dim=1)
+        with_step, with_change = self.times(step).cpu()[problems], self.times(change).cpu()[problems]
         self.count[problems] += 1
         self.theta[problems] = (squares / curvature)[problems]
         self.curvature[problems, slots] = curvature[problems]
-        self.lower[problems, slots] = with_changes  # the newest step with all changes before it
+        self.lower[problems, slots] = with_step[:, : self.size]  # the newest step with all changes before it
         self.lower[problems, :, slots] = 0
-        self.steps[problems, slots] = with_steps
-        self.steps[problems, :, slots] = with_steps
+        for place, products in ((slots, with_change), (slots + self.size, with_step)):
+            self.products[problems, place] = products
+            self.products[problems, :, place] = products
         self.clear(self._factor(which))
 
     def _factor(self, which: torch.Tensor) -> torch.Tensor:

@@ -4,14 +4,15 @@ Where it lies outside of the bounds it is projected onto them, as in version 3.0
 if the projection leads uphill is the way there cut at the first bound, as in the paper.
 """
 
+from collections.abc import Iterator
+
 import torch
 
 from fmri2image.reconstruct.lbfgsb_bounds import Bounds
 from fmri2image.reconstruct.lbfgsb_cauchy import CauchyPoint
 from fmri2image.reconstruct.lbfgsb_memory import Memory
 
-_BLOCK = {"cpu": 2**19}  # elements of the memory that are masked at a time: on a CPU few enough for its cache
-_BLOCK_ELSEWHERE = 2**26
+_BLOCK = 1024  # variables that are added up at a time
 
 
 def minimise_subspace(
@@ -75,18 +76,34 @@ def _newton(
 
 
 def _inner_products(memory: Memory, free: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    # Y Y' and S Y' over the free variables, S S' over the fixed ones.
-    size, rows = memory.size, memory.rows
-    n_problems, n_rows, n_variables = rows.shape
-    with_changes = torch.zeros((n_problems, n_rows, size), dtype=torch.float64, device=rows.device)
-    fixed_steps = torch.zeros((n_problems, size, size), dtype=torch.float64, device=rows.device)
-    block = max(_BLOCK.get(rows.device.type, _BLOCK_ELSEWHERE) // (n_problems * n_rows), 1)
-    for start in range(0, n_variables, block):
-        part, mask = rows[:, :, start : start + block], free[:, None, start : start + block].to(rows.dtype)
-        with_changes += torch.bmm(part, (part[:, :size] * mask).mT).double()
-        fixed_steps += torch.bmm(part[:, size:], (part[:, size:] * (1 - mask)).mT).double()
-    both = torch.cat([with_changes, fixed_steps], 1).cpu()
-    return both.split(size, dim=1)
+    # Y Y' and S Y' over the free variables, S S' over the fixed ones. Only the smaller of both groups is added up; the sums over
+    # all variables are known.
+    size = memory.size
+    more_free = 2 * free.sum(1) >= free.shape[1]
+    fewer = torch.where(more_free[:, None], ~free, free)
+    sums = torch.zeros_like(memory.products, device=free.device)
+    for rows in _gathered(memory.rows, fewer):
+        sums += torch.bmm(rows, rows.mT).double()
+    sums, more_free = sums.cpu(), more_free.cpu()[:, None, None]
+    over_free = torch.where(more_free, memory.products - sums, sums)
+    over_fixed = torch.where(more_free, sums, memory.products - sums)
+    return over_free[:, :size, :size], over_free[:, size:, :size], over_fixed[:, size:, size:]
+
+
+def _gathered(rows: torch.Tensor, which: torch.Tensor) -> Iterator[torch.Tensor]:
+    # The columns `which` (n_problems, n_variables) of the rows of every problem, side by side, zeros behind the last. In blocks
+    # of one size whatever the neighbours have, so that a problem's sums are the same to the last bit beside any others.
+    counts = which.sum(1)
+    problem, variable = which.nonzero().T
+    place = torch.arange(len(problem), device=rows.device) - (counts.cumsum(0) - counts)[problem]
+    n_blocks = -(-int(counts.max()) // _BLOCK)
+    index = torch.zeros((len(rows), n_blocks * _BLOCK), dtype=torch.long, device=rows.device)
+    index[problem, place] = variable
+    there = torch.arange(n_blocks * _BLOCK, device=rows.device) < counts[:, None]
+    for start in range(0, n_blocks * _BLOCK, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        found = rows.gather(2, index[:, None, part].expand(-1, rows.shape[1], -1))
+        yield found * there[:, None, part]
 
 
 def _solve(
