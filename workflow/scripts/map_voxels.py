@@ -34,10 +34,7 @@ def main(samples: str, decoded: list[str], folder: str, table: str, settings: di
     except DataError as error:
         log.warning("%s", error)
     if affine is not None and grid:
-        try:
-            shape, affine = reference_grid(grid, affine)
-        except DataError as error:  # BOLD of another program may have a grid of its own; the samples know it
-            log.warning("%s The maps end with the last voxel of the samples.", error)
+        shape, affine = reference_grid(grid, affine)
     Path(folder).mkdir(parents=True, exist_ok=True)
     rows = []
     for path in map(Path, decoded):

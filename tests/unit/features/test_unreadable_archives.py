@@ -1,6 +1,8 @@
 """Every way in which an archive cannot be read is one sentence of every reader, and leaves nothing behind."""
 
+import errno
 import io
+import shutil
 import tarfile
 import zipfile
 
@@ -10,7 +12,7 @@ import pytest
 
 from fmri2image.acquire.archives import read_member
 from fmri2image.acquire.stimuli import StimulusSettings, import_set
-from fmri2image.core.errors import DataError
+from fmri2image.core.errors import DataError, WriteError
 from fmri2image.features.convert.sources import weights_file
 from fmri2image.features.mat_collection import MatCollection
 
@@ -98,3 +100,17 @@ def test_tar_archives(tmp_path, read, method):
     path = tmp_path / f"a.tar.{method}"
     path.write_bytes(tarred(NAMES[read], method))
     assert "cannot be read as an archive" in refused(read, path)
+
+
+def test_a_full_disk_is_no_damaged_archive(tmp_path, monkeypatch):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.caffemodel", CONTENT)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(WriteError, match="disk is full"):
+        read_as_weights(path, "a.caffemodel")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.zip"]

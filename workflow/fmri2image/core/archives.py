@@ -7,14 +7,13 @@ import zlib
 from pathlib import Path
 
 # Cut or damaged: BadZipFile, TarError, EOFError, and the errors of the decompressors (that of bzip2 is an OSError).
-# Packed by a method that Python cannot unpack: zipfile raises NotImplementedError. Encrypted: it raises RuntimeError.
+# Encrypted, or packed by a method that Python does not know: zipfile raises RuntimeError or a kind of it.
 UNREADABLE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     EOFError,
     zlib.error,
     lzma.LZMAError,
-    NotImplementedError,
     RuntimeError,
     OSError,
 )

@@ -131,8 +131,11 @@ class DecodingQuestions(GeneratorQuestions):
         return [file for roi in rois for file in self.decoded_files(decoder, f"sub-{{subject}}_roi-{roi}")]
 
     def map_grid(self, wildcards: Any) -> list[str]:
-        """Return the image on whose grid the voxels of a subject lie; none for samples that came without."""
-        return [self.grid_file(wildcards)] if self.runs else []
+        """Return the image onto whose grid the workflow brought a subject's volumes; none where others chose the grid.
+
+        Samples that came from elsewhere, and volumes of another program, bring their grid in the coordinates of the voxels.
+        """
+        return [self.grid_file(wildcards)] if self.runs and self.realigns else []
 
     def map_settings(self, decoder: str, subject: str) -> dict:
         """Return what maps of chosen voxels need to know."""
