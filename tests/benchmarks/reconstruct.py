@@ -29,11 +29,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from fmri2image.core.arrays import LabelledArray  # noqa: E402
+from fmri2image.core.precision import computing  # noqa: E402
 from fmri2image.decode.decoded import FeaturesInMemory  # noqa: E402
 from fmri2image.evaluate.similarity import correlation_matrix  # noqa: E402
 from fmri2image.features.networks import build_network  # noqa: E402
 from fmri2image.reconstruct.icnn import reconstruct  # noqa: E402
-from fmri2image.reconstruct.matching import Matching, computing  # noqa: E402
+from fmri2image.reconstruct.matching import Matching  # noqa: E402
 from fmri2image.reconstruct.variables import Pixels, loss_scale  # noqa: E402
 
 PUBLISHED_ITERATIONS, PUBLISHED_IMAGES = 200, 150

@@ -20,6 +20,7 @@ LOADERS = (
     "build_generator(",
     "fit_decoder(",
     "load_plot(",
+    "load_paper(",
     "importlib.import_module(name)",
 )
 

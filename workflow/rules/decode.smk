@@ -39,7 +39,7 @@ for decoder in study.mapped_decoders():
             f"map_voxels_{decoder}".replace("-", "_")
         input:
             samples="results/{dataset}/samples/sub-{subject}.h5",
-            decoded=study.mapped_files(decoder),
+            decoded=lambda wildcards, decoder=decoder: study.mapped_files(decoder, wildcards.subject),
             grid=study.map_grid,
         output:
             maps=directory(f"{study.maps(decoder)}/sub-{{subject}}"),

@@ -256,9 +256,43 @@ if study.paper:
             runtime=30,
         params:
             settings=study.paper_settings(),
-            code=code_digest("compare_paper"),
+            code=code_digest("compare_paper", also=[study.paper_module()]),
             env=env_digest("evaluate"),
         message:
             "statistics of the paper, and its numbers beside ours"
         script:
             "../scripts/compare_paper.py"
+
+
+if study.rv_tables():
+
+    # A job of its own, because it alone of what compares a study with its paper reads images.
+    rule score_rv:
+        input:
+            **study.rv_inputs(),
+        output:
+            table=report(
+                study.rv_tables()[0],
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": "rv"},
+            ),
+            sidecar=study.rv_tables()[0].replace(".tsv", ".json"),
+        log:
+            f"results/logs/score_rv/{study.dataset}.log",
+        benchmark:
+            f"results/benchmarks/score_rv/{study.dataset}.tsv"
+        conda:
+            "../../envs/evaluate.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            settings=study.rv_settings(),
+            code=code_digest("score_rv"),
+            env=env_digest("evaluate"),
+        message:
+            "modified RV coefficient of reconstructions and true images"
+        script:
+            "../scripts/score_rv.py"

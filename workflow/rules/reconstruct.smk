@@ -41,9 +41,10 @@ rule fit_method:
     conda:
         "../../envs/reconstruct.yaml"
     threads: 2
+    # Two days: end2end at its published size. A training that is stopped goes on where it was.
     resources:
         mem_mb=8000,
-        runtime=600,
+        runtime=2880,
         gpu=study.gpu(),
     params:
         settings=study.fit_settings,

@@ -303,6 +303,42 @@ if study.norm_variants():
             "../scripts/plot_norm_correction.py"
 
 
+if study.training_sources():
+
+    # In the environment of the methods: what they learned is read with torch, and the names of the losses are theirs.
+    rule plot_training:
+        input:
+            states=study.training_states,
+        output:
+            figure=report(
+                "results/{dataset}/figures/training_{method}_sub-{subject}_roi-{roi}.png",
+                caption="../report/training.rst",
+                category="Trainings",
+                labels={"method": "{method}", "subject": "{subject}", "area": "{roi}"},
+            ),
+            svg="results/{dataset}/figures/training_{method}_sub-{subject}_roi-{roi}.svg",
+            table="results/{dataset}/figures/training_{method}_sub-{subject}_roi-{roi}.tsv",
+            sidecar="results/{dataset}/figures/training_{method}_sub-{subject}_roi-{roi}.json",
+        log:
+            "results/logs/plot_training/{dataset}_{method}_sub-{subject}_roi-{roi}.log",
+        benchmark:
+            "results/benchmarks/plot_training/{dataset}_{method}_sub-{subject}_roi-{roi}.tsv"
+        conda:
+            "../../envs/reconstruct.yaml"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=10,
+        params:
+            settings=study.training_figure_settings,
+            code=lambda wildcards: code_digest("plot_training", also=study.method_modules(wildcards.method)),
+            env=env_digest("reconstruct"),
+        message:
+            "sub-{wildcards.subject}, {wildcards.roi}: figure of the training of {wildcards.method}"
+        script:
+            "../scripts/plot_training.py"
+
+
 if study.image_figures():
 
     rule plot_paper_images:
@@ -312,7 +348,7 @@ if study.image_figures():
             figure=report(
                 f"{study.paper_root}/{{figure}}.png",
                 caption="../report/paper_images.rst",
-                category="Shen et al. 2019",
+                category=study.paper_category,
                 labels={"figure": "{figure}"},
             ),
             svg=f"{study.paper_root}/{{figure}}.svg",
@@ -349,7 +385,7 @@ if study.movies():
             movie=report(
                 f"{study.paper_root}/{{movie}}.gif",
                 caption="../report/paper_images.rst",
-                category="Shen et al. 2019",
+                category=study.paper_category,
                 labels={"figure": "{movie}"},
             ),
             table=f"{study.paper_root}/{{movie}}.tsv",
@@ -385,7 +421,7 @@ if study.plot_figures():
             figure=report(
                 f"{study.paper_root}/{{figure}}.svg",
                 caption="../report/paper_plot.rst",
-                category="Shen et al. 2019",
+                category=study.paper_category,
                 labels={"figure": "{figure}"},
             ),
             png=f"{study.paper_root}/{{figure}}.png",
@@ -500,6 +536,7 @@ rule write_subject_page:
         motion=[table for table in study.tables() if "motion" in table],
         quality=lambda wildcards: study.quality_figures(wildcards.subject, ["motion"]),
         images=lambda wildcards: study.subject_images(wildcards.subject),
+        trainings=lambda wildcards: study.training_figures(wildcards.subject),
         stimuli=study.stimulus_files(sorted(study.tests)),
         samples=study.page_samples(),
     output:

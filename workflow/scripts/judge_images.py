@@ -8,7 +8,7 @@ from fmri2image.core.images import read_images
 from fmri2image.core.job import job
 from fmri2image.core.tables import read_table, write_table
 from fmri2image.evaluate.judges import judge_images, load_judge
-from fmri2image.evaluate.lures import lure_groups
+from fmri2image.evaluate.lures import lures_of_test
 
 
 def main(
@@ -30,8 +30,8 @@ def main(
         own["transductive"] = read_attributes(path)["transductive"]
         sources.append((read_images(path), {**keys, **own}))
     shown = read_images(stimuli)
-    chosen = {key: settings[key] for key in ("same", "aspects") if key in settings}
-    groups = lure_groups(shown.rows, read_table(kinds), keys["stimulus_set"], **chosen) if kinds else None
+    kinds_of_stimuli = read_table(kinds) if kinds else None
+    groups, drawn = lures_of_test(shown.rows, kinds_of_stimuli, keys["stimulus_set"], keys["test"], settings)
     tables = judge_images(
         network,
         settings["judge"],
@@ -41,6 +41,7 @@ def main(
         settings["permutations"],
         settings["seed"],
         groups,
+        drawn,
     )
     for path, table in zip(outputs, tables, strict=True):
         write_table(path, table)

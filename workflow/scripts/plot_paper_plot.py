@@ -10,7 +10,7 @@ from fmri2image.report.style import save
 
 def main(inputs: Mapping, outputs: Mapping[str, str], settings: Mapping) -> None:
     """Gather the numbers, write them as a table, and draw the figure from that table alone."""
-    plot = load_plot(settings["figure"])
+    plot = load_plot(settings["figure"], settings["paper"])
     table = plot.plotted(inputs, settings)
     about = {"figure": settings["figure"], "simulated": settings["simulated"]}
     write_table(outputs["table"], table, plot.COLUMNS, **about)

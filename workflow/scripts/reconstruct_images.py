@@ -5,15 +5,15 @@ from pathlib import Path
 
 import torch
 
-from fmri2image.core.arrays import LabelledArray, concatenate, read_attributes, write_arrays
+from fmri2image.core.arrays import concatenate, read_attributes, write_arrays
 from fmri2image.core.device import choose_device
 from fmri2image.core.images import to_bytes, write_png
 from fmri2image.core.job import job, versions
 from fmri2image.core.samples import read_bdata
-from fmri2image.core.splits import folds, test_rows
+from fmri2image.core.splits import folds
 from fmri2image.decode.decoded import DecodedFeatures, TrueFeatures
 from fmri2image.decode.norm import TRANSDUCTIVE
-from fmri2image.reconstruct.interface import Reconstructions, Work, load_method, takes_work
+from fmri2image.reconstruct.interface import Reconstructions, Responses, Work, load_method, takes_work
 from fmri2image.reconstruct.unfinished import unfinished_path
 
 
@@ -31,7 +31,7 @@ def from_features(files: list[str], test: str, true: bool, settings: dict, work:
             transductive = "True"
     device = choose_device(settings["device"])
     method = load_method(settings["method"])
-    more = {"work": work} if takes_work(method) else {}
+    more = {"work": work} if takes_work(method.reconstruct) else {}
     return method.reconstruct(features, None, settings["options"], device, **more), {"transductive": transductive}
 
 
@@ -42,7 +42,7 @@ def from_samples(samples: str, roi: str, state: str | None, settings: dict) -> t
     states = torch.load(state, map_location="cpu", weights_only=True) if state else {}
     parts = []
     for fold in folds(data.trials, settings["split"]):
-        test = LabelledArray(*test_rows(data.select(trials=fold.test), settings["split"]["rows"]))
+        test = Responses.of(data.select(trials=fold.test), settings["split"]["rows"])
         parts.append(method.reconstruct(test, states.get(fold.name), settings["options"], device))
     images = concatenate([part.images for part in parts])
     transductive = str(data.attributes.get("transductive", "False"))

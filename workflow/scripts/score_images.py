@@ -4,7 +4,7 @@ from fmri2image.core.arrays import read_array, read_attributes
 from fmri2image.core.images import read_images
 from fmri2image.core.job import job
 from fmri2image.core.tables import read_table, write_table
-from fmri2image.evaluate.lures import lure_groups
+from fmri2image.evaluate.lures import lures_of_test
 from fmri2image.evaluate.scores import score_images
 
 
@@ -26,8 +26,8 @@ def main(
         "simulated": settings["simulated"],
     }
     shown = read_images(stimuli)
-    chosen = {key: settings[key] for key in ("same", "aspects") if key in settings}
-    groups = lure_groups(shown.rows, read_table(kinds), keys["stimulus_set"], **chosen) if kinds else None
+    kinds_of_stimuli = read_table(kinds) if kinds else None
+    groups, drawn = lures_of_test(shown.rows, kinds_of_stimuli, keys["stimulus_set"], keys["test"], settings)
     table, tests = score_images(
         read_array(images, "images"),
         shown,
@@ -37,6 +37,7 @@ def main(
         settings["seed"],
         read_table(refitted) if refitted else None,
         groups,
+        drawn,
     )
     write_table(scores, table)
     write_table(permutations, tests)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from fmri2image.core.job import job
+from fmri2image.core.training import checkpoint_of
 from fmri2image.features.networks.weights import sha256
-from fmri2image.features.train import checkpoint_of
 from fmri2image.reconstruct.generators.ship import ship
 from fmri2image.reconstruct.generators.train import GeneratorTraining, train
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from fmri2image.core.job import job
-from fmri2image.features.train import TrainingSettings, checkpoint_of, ship, train
+from fmri2image.core.training import checkpoint_of
+from fmri2image.features.train import TrainingSettings, ship, train
 
 NEW_IMAGES = 512  # on which the shipped accuracy is measured; they follow those of the training
 

@@ -8,7 +8,7 @@ from fmri2image.core.tables import write_table
 from fmri2image.evaluate.reliability import RESPONSE_COLUMNS, describe_responses
 from fmri2image.report.subject_page import write_subject_page
 
-INPUTS = ("identification", "scores", "accuracy", "motion", "quality", "images", "stimuli")
+INPUTS = ("identification", "scores", "accuracy", "motion", "quality", "images", "trainings", "stimuli")
 
 if __name__ == "__main__":
     with job(snakemake) as j:

@@ -74,12 +74,14 @@ def test_training_names():
 
 def test_rows_of_averaged_and_single_trials(samples):
     shapes = samples.select(trials=samples.trials["stimulus_set"] == "shapes")
-    values, names = splits.test_rows(shapes, "stimulus")
+    values, names, n_trials = splits.test_rows(shapes, "stimulus")
     by_name = dict(zip(names, values, strict=True))
     assert sorted(by_name) == ["a", "b", "c"]
     np.testing.assert_array_equal(by_name["a"], (samples.data[4] + samples.data[9]) / 2)
     np.testing.assert_array_equal(by_name["c"], (samples.data[6] + samples.data[8]) / 2)
-    values, names = splits.test_rows(shapes, "trial")
+    assert dict(zip(names, n_trials.tolist(), strict=True)) == {"a": 2, "b": 2, "c": 2}
+    values, names, n_trials = splits.test_rows(shapes, "trial")
+    assert n_trials.tolist() == [1] * 6
     assert names[0] == "a|ses-two_run-01_block-01"
     assert names[5] == "a|ses-two_run-02_block-03"
     assert len(set(names)) == 6

@@ -5,11 +5,13 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
-from fmri2image.core.arrays import LabelledArray
+from fmri2image.core.arrays import LabelledArray, row_index
 from fmri2image.core.errors import DataError, LabelMismatchError
 from fmri2image.evaluate import judges
 from fmri2image.evaluate.judges import judge_features, judge_images, load_judge
+from fmri2image.evaluate.lures import lures_of_test
 from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
+from fmri2image.evaluate.similarity import correlation_matrix
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.published import arrays_sha256
 from fmri2image.features.networks.weights import write_weights
@@ -52,6 +54,20 @@ def test_tables_have_the_columns_of_all_scores(network, stimuli):
     assert len(scores) == 3 * 8
     assert (tests["n_comparisons"] == 7).all()
     assert (tests["permuted"] == "stimulus labels").all()
+
+
+def test_lures_that_were_drawn_are_the_only_ones(network, stimuli):
+    groups, masks = lures_of_test(stimuli.rows, None, "test", "sizes", {"comparisons": 3, "seed": 5})
+    images = noisy(stimuli, stimuli.rows, 0.4)
+    scores, tests = judge_images(
+        network, "critic", LAYER, [(images, {**KEYS, "subject": "01"})], stimuli, 20, 5, groups, masks
+    )
+    similarity = correlation_matrix(*(judge_features(network, LAYER, one.values) for one in (images, stimuli)))
+    own = row_index(stimuli.rows, images.rows)
+    expected = [np.mean(row[s] > row[masks[""][s]]) for row, s in zip(similarity, own, strict=True)]
+    mine = scores[scores["metric"] == "feature_identification_critic"]
+    np.testing.assert_allclose(mine["value"], expected)
+    assert (mine["n_comparisons"] == 3).all() and tests["permuted"].str.endswith("the lures drawn for them").all()
 
 
 def test_stimuli_are_identified_and_strangers_are_not(network, stimuli):

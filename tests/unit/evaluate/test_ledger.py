@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmri2image.evaluate.ledger import LEDGER_COLUMNS, NO_RATINGS, OTHER_PAPER, ledger_table
+from fmri2image.evaluate.ledger import LEDGER_COLUMNS, NO_RATINGS, OTHER_PAPER, Found, ledger_table
 from fmri2image.evaluate.paper_tests import STATISTICS_COLUMNS
+from fmri2image.evaluate.papers import shen2019
 from fmri2image.evaluate.published import published_table
 from fmri2image.evaluate.statistics import FACTORIAL, REPEATED
 from fmri2image.report.ledger import ledger_section
@@ -27,11 +28,10 @@ P1 = {
 P1_OTHER = "0.9820 0.9995 0.9819 0.9995 28.40 0.01 3.53 0.06 0.01 0.01 0.01 0.01 0.01 0.05 150 120 45 50"
 P2 = (
     "78.1 78.9 75.3 79.9 62.9 63.0 61.9 63.8 95.7 95.6 95.1 96.4 69.3 56.9 92.7 76.5 57.3 95.0 56.7 50.7 75.6 95.9 79.6 96.4 "
-    "0.34 0.32 0.32 0.0001 -7.3 -13.8 -18.5 -5.6 -11.1 -36.9 10.9 -41.8 -30.0 99.1 76.1 50"
+    "0.34 0.32 0.32 0.0001 -7.3 -13.8 -18.5 -5.6 -11.1 -36.9 10.9 -41.8 -30.0 99.1 76.1 50 "
+    "0.006 150 120 30"
 )
 SETTINGS = {
-    "paper": "shen2019",
-    "simulated": True,
     "positions": {"S1": "07", "S2": "09"},
     "missing": {"letters": "no analysis of letters"},
 }
@@ -67,8 +67,13 @@ def statistics(**more):
     return pd.DataFrame([{**base, **row} for row in rows], columns=list(STATISTICS_COLUMNS))
 
 
+def beside(table, behaviour=None):
+    found = Found(SETTINGS, table, behaviour=behaviour)
+    return ledger_table(published_table(), found, shen2019.MEASURES, "shen2019", simulated=True)
+
+
 def ledger(**more):
-    table = ledger_table(published_table(), statistics(**more), None, SETTINGS)
+    table = beside(statistics(**more))
     assert list(table) == list(LEDGER_COLUMNS)
     return table.set_index(["paper", "quantity"]).loc["shen2019"], table
 
@@ -114,7 +119,7 @@ def test_ratings_and_behaviour_fill_their_rows():
     behaviour = pd.DataFrame(
         {"quantity": ["one_back_sensitivity"] * 3, "stimulus_set": ["all", "all", "test"], "value": [0.9, 1.0, 0.1]}
     )
-    table = ledger_table(published_table(), statistics(rows=rows), behaviour, SETTINGS).set_index(["paper", "quantity"])
+    table = beside(statistics(rows=rows), behaviour).set_index(["paper", "quantity"])
     mine = table.loc["shen2019"]
     assert mine.loc["identification_imagery_shapes_shape_human_pooled", "ours"] == pytest.approx(90.0)
     assert mine.loc["aspects_imagery_human_p", "ours"] == 0.004

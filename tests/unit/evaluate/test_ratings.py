@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from fmri2image.core.errors import DataError
+from fmri2image.evaluate.papers import shen2019
 from fmri2image.evaluate.ratings import RATING_COLUMNS, exchange_candidates, rated_shares, read_ratings, score_ratings
 from fmri2image.evaluate.scores import PERMUTATION_COLUMNS, SCORE_COLUMNS
 from fmri2image.evaluate.winning import winning_table
@@ -101,9 +102,9 @@ def test_preferred_reconstructions_become_winning_percentages(tmp_path):
             for i, votes in enumerate(("11", "10", "10")) for rater, won in zip("ab", votes, strict=True)]  # fmt: skip
     shares = rated_shares(read(tmp_path, rows))
     assert len(shares) == 6
-    settings = {"dataset": "d", "simulated": True, "subjects": ["01"], "layer_sets": {"DNN1": "icnn", "DNN1-2": "other"},
+    settings = {"dataset": "d", "simulated": True, "subjects": ["01"], "models": {"DNN1": "icnn", "DNN1-2": "other"},
                 "roi": "VC", "test": "imagery"}  # fmt: skip
-    table = winning_table(SCORES, shares, settings).set_index(["subject", "metric", "layer_set"])
+    table = winning_table(SCORES, shares, settings, shen2019.WINNING).set_index(["subject", "metric", "layer_set"])
     assert table.loc[("pooled", "human", "DNN1"), "value"] == pytest.approx(2 / 3)
     assert table.loc[("01", "human", "DNN1-2"), "value"] == pytest.approx(1 / 3)
     assert table.loc[("01", "human", "DNN1"), "n_images"] == 3

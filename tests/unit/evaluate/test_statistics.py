@@ -9,9 +9,11 @@ from scipy import stats
 
 from fmri2image.core.errors import DataError
 from fmri2image.core.intervals import mean_interval
-from fmri2image.evaluate.paper_tests import STATISTICS_COLUMNS, statistics_table
+from fmri2image.evaluate import paper_tests
+from fmri2image.evaluate.paper_tests import STATISTICS_COLUMNS
+from fmri2image.evaluate.papers import shen2019
 from fmri2image.evaluate.statistics import FACTORIAL, REPEATED, interaction, signed_rank
-from fmri2image.evaluate.winning import WINNING_COLUMNS, winning_shares, winning_table
+from fmri2image.evaluate.winning import winning_shares, winning_table
 
 
 def test_interval_is_that_of_the_t_test():
@@ -87,6 +89,10 @@ STIMULI = pd.DataFrame(
 )  # fmt: skip
 
 
+def statistics_table(scores, chances):
+    return paper_tests.statistics_table(scores, chances, STIMULI, SETTINGS, shen2019.tests)
+
+
 def study_scores(seed=0):
     """Return scores and chances of two subjects in three areas."""
     rng = np.random.default_rng(seed)
@@ -129,7 +135,7 @@ def pick(table, **wanted):
 
 def test_table_of_statistics_counts_images_of_subjects():
     scores, chances = study_scores()
-    table = statistics_table(scores, chances, STIMULI, SETTINGS)
+    table = statistics_table(scores, chances)
     assert list(table) == list(STATISTICS_COLUMNS)
     mine = scores[
         (scores["test"] == "imagery") & scores["subject"].notna() & (scores["metric"] == "pixel_identification")
@@ -157,16 +163,29 @@ def test_one_half_is_chance_and_not_a_difference_where_labels_are_exchanged(perm
     scores["value"] = scores["value"].where(scores["metric"] != "pixel_identification", 0.5)
     # The mean of some thousand permutations is never one half to the last digit.
     chances = chances.assign(chance=0.4996, permuted=permuted)
-    table = statistics_table(scores, chances, STIMULI, SETTINGS)
+    table = statistics_table(scores, chances)
     above = pick(
         table, analysis="above_chance", condition="imagery_shapes", metric="pixel_identification", subject="pooled"
     )
     assert (above["chance"], above["difference"], above["n_zero"], above["p_value"]) == (0.5, 0, 8, 1)
 
 
+def test_drawn_lures_may_be_off_one_half():
+    scores, chances = study_scores()
+    chances = chances.assign(
+        chance=0.47, permuted="stimulus labels within groups of lures, with the lures drawn for them"
+    )
+    above = pick(
+        statistics_table(scores, chances), analysis="above_chance", condition="imagery_shapes",
+        metric="pixel_identification", subject="pooled",
+    )  # fmt: skip
+    assert above["chance"] == pytest.approx(0.47)
+    assert above["difference"] == pytest.approx(above["mean"] - 0.47)
+
+
 def test_table_of_statistics_compares_conditions_image_by_image():
     scores, chances = study_scores()
-    table = statistics_table(scores.sample(frac=1, random_state=1), chances, STIMULI, SETTINGS)
+    table = statistics_table(scores.sample(frac=1, random_state=1), chances)
     wide = scores[(scores["metric"] == "pixel_identification") & scores["subject"].notna()]
     wide = wide[wide["test"] == "test"].pivot(index=["subject", "stimulus"], columns="method", values="value")
     row = pick(
@@ -194,7 +213,7 @@ def test_table_of_statistics_compares_conditions_image_by_image():
 def test_winning_shares_by_hand():
     values = np.array([[0.1, 0.5, 0.9], [0.4, 0.4, np.nan]])
     np.testing.assert_allclose(winning_shares(values), [[0, 0.5, 1], [0.5, 0.5, 0.5]])
-    with pytest.raises(DataError, match="at least two sets"):
+    with pytest.raises(DataError, match="at least two models"):
         winning_shares(np.ones((3, 1)))
 
 
@@ -212,12 +231,12 @@ def test_winning_table_of_a_study():
         "dataset": "d",
         "simulated": True,
         "subjects": ["01", "02"],
-        "layer_sets": sets,
+        "models": sets,
         "roi": "VC",
         "test": "test",
     }
-    table = winning_table(scores, None, settings)
-    assert list(table) == list(WINNING_COLUMNS)
+    table = winning_table(scores, None, settings, shen2019.WINNING)
+    assert list(table) == list(shen2019.WINNING.columns)
     assert len(table) == 2 * 3 * 3
     wide = scores[scores["metric"] == "pixel_correlation"].pivot(
         index=["subject", "stimulus"], columns="method", values="value"
@@ -231,6 +250,9 @@ def test_winning_table_of_a_study():
     assert table.groupby(["metric", "subject"])["value"].mean().to_numpy() == pytest.approx(0.5)
     with pytest.raises(DataError, match=r"Layers DNN1 \(method a\) have no pixel_correlation of s0 of sub-01"):
         winning_table(
-            scores.drop(scores[(scores["method"] == "a") & (scores["stimulus"] == "s0")].index[:1]), None, settings
+            scores.drop(scores[(scores["method"] == "a") & (scores["stimulus"] == "s0")].index[:1]),
+            None,
+            settings,
+            shen2019.WINNING,
         )
-    assert winning_table(scores, None, {**settings, "layer_sets": {"DNN1": "a"}}).empty
+    assert winning_table(scores, None, {**settings, "models": {"DNN1": "a"}}, shen2019.WINNING).empty

@@ -155,7 +155,7 @@ def test_weights_round_trip_and_name_what_does_not_fit(tmp_path):
 
 def test_registry_and_settings_refuse_what_they_do_not_know():
     assert {network_module(name) for name in NETWORKS} == {
-        f"fmri2image.features.networks.{name}" for name in ("vgg", "squeezenet", "efficientnet")
+        f"fmri2image.features.networks.{name}" for name in ("vgg", "caffenet", "squeezenet", "efficientnet")
     }
     with pytest.raises(ConfigError, match=r"unknown; use one of vgg19, .*vgg-small, .*squeezenet1_1"):
         build_network({"name": "resnet", "seed": 0})

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.core.training import checkpoint_of
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.weights import sha256
 from fmri2image.features.train import (
     FACTORS,
     PLACE,
     TrainingSettings,
-    checkpoint_of,
     encode_labels,
     learning_rate,
     read_losses,

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from fmri2image.core.errors import ConfigError
+from fmri2image.core.precision import computing
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import ImageDomain
-from fmri2image.reconstruct.matching import Matching, computing, layer_weights
+from fmri2image.reconstruct.matching import Matching, layer_weights
 from fmri2image.reconstruct.variables import Latents, Pixels
 
 NETWORK = {"name": "vgg-small", "size": 32, "widths": [4, 4, 4, 4, 4], "units": [6, 5, 4], "seed": 2}

@@ -105,6 +105,14 @@ def with_generator():
     return found
 
 
+def with_end2end():
+    weights = {"image_weight": 2.5e-5, "feature_weight": 0, "adversarial_weight": 100}
+    entry = {"method": "end2end", "architecture": "small", "comparator": None, "steps": 5, **weights}
+    found = change(["reconstruct", "methods", "e2e"], entry)
+    found["analyses"] = [*found["analyses"], {"method": "e2e", "rois": ["VC"], "tests": ["test"]}]
+    return found
+
+
 def test_every_reference_can_be_cited():
     limit = {"displacement": 0.5, "share": 0.2, "runs": "drop", "trials": "drop"}
     variants = [
@@ -118,6 +126,7 @@ def test_every_reference_can_be_cited():
         change(["samples", "motion_limit"], limit),
         yaml.safe_load((WORKFLOW.parent / "config/phantom-decoders.yaml").read_text(encoding="utf-8")),
         with_generator(),
+        with_end2end(),
     ]
     used = {reference for variant in variants for reference in methods_text(variant).references}
     assert set(REFERENCES.values()) <= used

@@ -62,7 +62,7 @@ def summary(folder, *, transductive=False, simulated=True, without=()):
     return Page(output.read_text(encoding="utf-8"))
 
 
-def subject_page(folder, *, simulated=True, without=()):
+def subject_page(folder, *, simulated=True, without=(), trainings=()):
     inputs = write_study(folder, simulated=simulated)
     extra = folder / "icnn" / "sub-01_roi-V1_test.h5"
     write_arrays(extra, {"images": LabelledArray(np.zeros((3, 3, 8, 8), np.float32), STIMULI)})
@@ -70,6 +70,7 @@ def subject_page(folder, *, simulated=True, without=()):
     chosen["quality"] = inputs["quality"][:1]
     chosen["images"] = [path for path in inputs["images"] if "sub-01" in path] + [str(extra)]
     chosen |= {name: [] for name in without}
+    chosen["trainings"] = list(trainings)
     outputs = {"page": str(folder / "sub-01.html"), "responses": str(folder / "sub-01_responses.tsv")}
     responses = describe_responses(samples(), "small", simulated)
     write_table(outputs["responses"], responses, RESPONSE_COLUMNS)
@@ -158,6 +159,18 @@ def test_subject_page_shows_every_image_with_its_scores(tmp_path):
     at = page.sources.index(seen)
     assert page.sources[at + 1] == embed_pixels(made.transpose(1, 2, 0))
     assert "highest and the lowest r" in page.words
+
+
+def test_subject_page_shows_trainings_that_of_the_primary_setting_open(tmp_path):
+    names = ["icnn_sub-01_roi-VC", "end2end-no_sub-image_sub-01_roi-V1"]
+    paths = [str(tmp_path / f"training_{name}.png") for name in names]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (4, 4), (90 * number, 0, 0)).save(path)
+    text = (subject_page(tmp_path, trainings=paths), (tmp_path / "sub-01.html").read_text(encoding="utf-8"))[1]
+    assert "<details open><summary>icnn, VC</summary>" in text
+    assert "<details><summary>end2end-no_sub-image, V1</summary>" in text
+    assert "they say nothing of new images" in text
+    assert "<h2>Trainings</h2>" not in (subject_page(tmp_path), (tmp_path / "sub-01.html").read_text("utf-8"))[1]
 
 
 def test_subject_page_tells_quality_and_decoding(tmp_path):

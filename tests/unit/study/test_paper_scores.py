@@ -49,7 +49,7 @@ def test_conditions_are_the_reconstructions_of_the_paper():
     assert found["natural_generator"]["method"] == "generator"
     assert {"shapes@V1", "shapes@V4", "letters", "layer_set@DNN1-8"} <= set(found)
     assert settings["missing"] == {}
-    assert len(settings["layer_sets"]) == 8
+    assert len(settings["models"]) == 8
     lacking = complete()
     lacking["analyses"] = [row for row in lacking["analyses"] if row["method"] != "generator"]
     missing = load_study(lacking).paper_settings()["missing"]

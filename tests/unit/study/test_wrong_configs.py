@@ -7,12 +7,13 @@ from studies import configuration, study
 
 from fmri2image.acquire.manifests import COLUMNS, MANIFESTS
 from fmri2image.core.errors import ConfigError
+from fmri2image.features.networks import build_network
 from fmri2image.features.networks.vgg import ARCHITECTURES
 from fmri2image.samples import names as imagery
 from fmri2image.study import load_study
 from fmri2image.study.announce import study_or_exit
 from fmri2image.study.names import IMAGERY_ORDERS
-from fmri2image.study.sources import DEPTHS
+from fmri2image.study.sources import CAFFENET, DEPTHS
 
 TRAIN = "features/networks/vgg19/published/train"
 PAPER = "decode/decoders/paper"
@@ -312,5 +313,6 @@ def test_what_is_right_is_taken(name, changes):
 
 def test_tables_that_are_too_heavy_to_import_are_the_same():
     assert {name: one.convolutions for name, one in ARCHITECTURES.items()} == DEPTHS
+    assert tuple(build_network({"name": "caffenet", "seed": 0}).layer_shapes) == CAFFENET
     assert all(len(one.units) == 3 for one in ARCHITECTURES.values())
     assert tuple(imagery.IMAGERY_ORDERS) == IMAGERY_ORDERS

@@ -79,8 +79,8 @@ def folds(trials: pd.DataFrame, settings: Mapping) -> list[Fold]:
     return [Fold("held-out", train, tested)]
 
 
-def test_rows(samples: Samples, rows: str) -> tuple[np.ndarray, list[str]]:
-    """Return the responses of test trials and their row names.
+def test_rows(samples: Samples, rows: str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return the responses of test trials, their row names, and how many trials each averages.
 
     Parameters
     ----------
@@ -94,15 +94,17 @@ def test_rows(samples: Samples, rows: str) -> tuple[np.ndarray, list[str]]:
     responses : array of shape (n_rows, n_voxels)
     names : list of str
         The stimulus, or ``stimulus|ses-…_run-…_block-…``; `stimulus_of` gives the stimulus back.
+    n_trials : integer array of shape (n_rows,)
     """
     if rows == "stimulus":
         averaged = samples.average("stimulus")
-        return averaged.data, [str(name) for name in averaged.trials["stimulus"]]
+        names = [str(name) for name in averaged.trials["stimulus"]]
+        return averaged.data, names, averaged.trials["n_trials"].to_numpy(dtype=int)
     names = [
         f"{row.stimulus}{ROW_SEPARATOR}ses-{row.session}_run-{int(row.run):02d}_block-{int(row.block):02d}"
         for row in samples.trials.itertuples()
     ]
-    return samples.data, names
+    return samples.data, names, np.ones(len(names), dtype=int)
 
 
 def stimulus_of(row: str) -> str:

@@ -113,7 +113,7 @@ def gather(
                 index = row_index(stimuli, list(names))
                 found = by_mask[fold.train.tobytes()] = TrainingSet(f"{test} {fold.name}", fold.train, stimuli, index)
             tested = samples.select(trials=fold.test)
-            responses, names = test_rows(tested, settings["rows"])
+            responses, names, _ = test_rows(tested, settings["rows"])
             start = len(rows[test])
             rows[test] += names
             split = None

@@ -1,8 +1,8 @@
 """Pairwise identification: how often a reconstruction is more like its own stimulus than like another one.
 
 Every other stimulus of the image set is a lure (Shen et al. 2019: 49, 39 and 9 lures), or every other one of its group
-(`lures.lure_groups`). The reconstruction is fixed and the stimuli compete. A tie, or a similarity that does not exist,
-counts one half: no information scores chance.
+(`lures.lure_groups`), or those that were drawn for it (`lures.draw_lures`). The reconstruction is fixed and the stimuli
+compete. A tie, or a similarity that does not exist, counts one half: no information scores chance.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class PermutationTest:
         return float((1 + np.sum(self.null >= self.value - 1e-12)) / (1 + len(self.null)))
 
 
-def win_matrix(similarity: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+def win_matrix(similarity: np.ndarray, groups: np.ndarray | None = None, lures: np.ndarray | None = None) -> np.ndarray:
     """Return what each row would score if each stimulus were its own.
 
     Parameters
@@ -40,6 +40,8 @@ def win_matrix(similarity: np.ndarray, groups: np.ndarray | None = None) -> np.n
     similarity : array of shape (n_rows, n_stimuli)
     groups : integer array of shape (n_stimuli,), optional
         From `lures.lure_groups`; without it all stimuli are one group.
+    lures : boolean array of shape (n_stimuli, n_stimuli), optional
+        Row s marks the lures of stimulus s, from `lures.draw_lures`; without it all others of its group.
 
     Returns
     -------
@@ -55,7 +57,8 @@ def win_matrix(similarity: np.ndarray, groups: np.ndarray | None = None) -> np.n
     n_stimuli = similarity.shape[1]
     if n_stimuli < 2:
         raise DataError("Identification needs at least two stimuli in the image set.")
-    lures = lure_mask(np.zeros(n_stimuli, dtype=int) if groups is None else groups)
+    if lures is None:
+        lures = lure_mask(np.zeros(n_stimuli, dtype=int) if groups is None else groups)
     n_lures = lures.sum(axis=1)
     wins = np.empty(similarity.shape)
     for row, values in enumerate(similarity):
@@ -90,7 +93,9 @@ def permute_labels(
     """Test a mean over rows by exchanging the stimuli's labels, the reconstructions staying as they are.
 
     Right for held-out test sets, where no reconstruction depends on the labels of the test stimuli. All rows of one
-    stimulus keep a common label.
+    stimulus keep a common label. A label takes its lures along: which lures were drawn for a stimulus was settled before any
+    reconstruction was made, so that under the null hypothesis all labels of a group are exchangeable given the lures. The mean
+    of the null is then the mean of `wins` within groups: one half if every pair is compared both ways, near it for drawn lures.
 
     Parameters
     ----------

@@ -77,6 +77,7 @@ def judge_images(
     n_permutations: int,
     seed: int,
     groups: Mapping[str, np.ndarray] | None = None,
+    drawn: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score the reconstructions of several sources by one judge.
 
@@ -93,6 +94,8 @@ def judge_images(
         Of the stimuli's labels.
     seed : int
     groups : mapping from ending to integer array of shape (n_stimuli,), optional
+        As for `scores.score_images`.
+    drawn : mapping from ending to boolean array of shape (n_stimuli, n_stimuli), optional
         As for `scores.score_images`.
 
     Returns
@@ -116,6 +119,7 @@ def judge_images(
             n_permutations,
             lambda *more: generator_for(seed, "permute labels", judge, *more),
             groups,
+            drawn=drawn,
         )
         scores += found[0]
         tests += found[1]

@@ -1,12 +1,15 @@
-"""The ledger: every published number beside ours, where there is one of ours, and else why there is none."""
+"""The ledger: every published number beside ours, where there is one of ours, and else why there is none.
 
-from collections.abc import Mapping
+Each paper's module (`evaluate.papers`) says where ours of every measure is found; what several papers print is found here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from fmri2image.evaluate.lures import SUFFIXES
-from fmri2image.evaluate.statistics import FACTORIAL
 from fmri2image.evaluate.winning import POOLED
 
 LEDGER_COLUMNS = {
@@ -34,25 +37,46 @@ LEDGER_COLUMNS = {
     "where": "Where the printed number stands",
 }
 METRICS = {"pixel": "pixel_identification", "ssim": "ssim_identification", "human": "human_identification"}
-# Measures from the table of statistics: analysis, column of the value.
-TESTED = {
-    "identification": ("mean", "mean"),
-    "n": ("mean", "n"),
-    "chance": ("mean", "chance"),
-    "difference_p": ("difference", "p_value"),
-    "aspects_p": ("difference", "p_value"),
-    "above_chance_p": ("above_chance", "p_value"),
-    "interaction_f": ("interaction", "statistic"),
-    "interaction_p": ("interaction", "p_value"),
-}
-PERCENT = ("identification", "chance")
 OTHER_PAPER = "this study runs no method of that paper"
 NOT_COMPUTED = "this workflow computes no such number"
 NO_RATINGS = "human judgment needs a table of ratings (report: paper: ratings)"
 
 
+@dataclass(frozen=True)
+class Found:
+    """The tables in which ours are looked up.
+
+    Parameters
+    ----------
+    settings : mapping
+        ``positions``: from S1 to S3 to our subjects, and ``missing``: from condition to why no analysis makes it.
+    statistics : DataFrame
+        From `paper_tests.statistics_table`.
+    winning : DataFrame, optional
+        From `winning.winning_table`.
+    rv : DataFrame, optional
+        From `rv.score_relations`.
+    behaviour : DataFrame, optional
+        One-back tables of all subjects; None where no events are known.
+    """
+
+    settings: Mapping
+    statistics: pd.DataFrame
+    winning: pd.DataFrame | None = None
+    rv: pd.DataFrame | None = None
+    behaviour: pd.DataFrame | None = None
+
+    def subject(self, printed: str) -> str | None:
+        """Return our subject of a published row: that of the position, else pooled; None where nobody stands there."""
+        return self.settings["positions"].get(printed) if printed.startswith("S") else POOLED
+
+
+# Finds ours of one published number: the cells of the ledger, or ``why_not``.
+Measure = Callable[[Mapping, Found], dict]
+
+
 def ledger_table(
-    published: pd.DataFrame, statistics: pd.DataFrame, behaviour: pd.DataFrame | None, settings: Mapping
+    published: pd.DataFrame, found: Found, measures: Mapping[str, Measure], paper: str, simulated: bool
 ) -> pd.DataFrame:
     """Return the published numbers beside ours.
 
@@ -60,13 +84,13 @@ def ledger_table(
     ----------
     published : DataFrame
         From `published.published_table`.
-    statistics : DataFrame
-        From `paper_tests.statistics_table`.
-    behaviour : DataFrame or None
-        One-back tables of all subjects; None where no events are known.
-    settings : mapping
-        ``paper``, ``simulated``, ``positions``: from S1 to S3 to our subjects, and ``missing``: from condition to why no
-        analysis makes it.
+    found : Found
+        Tables of the study.
+    measures : mapping from measure to function
+        ``MEASURES`` of the paper's module.
+    paper : str
+        Key of the study's paper; those of others are listed without ours.
+    simulated : bool
 
     Returns
     -------
@@ -75,7 +99,8 @@ def ledger_table(
     """
     rows = []
     for row in published.to_dict("records"):
-        ours = _ours(row, statistics, behaviour, settings)
+        measure = measures.get(row["measure"], _not_computed) if row["paper"] == paper else _of_another_paper
+        ours = measure(row, found)
         value = ours.get("ours", np.nan)
         compared = not row["unit"].startswith("p") or row["unit"].startswith("points")
         rows.append(
@@ -85,57 +110,93 @@ def ledger_table(
                 "published_subject": row["subject"],
                 "published": row["value"],
                 "difference": value - float(row["value"]) if compared else np.nan,
-                "simulated": settings["simulated"] if np.isfinite(value) else None,
+                "simulated": simulated if np.isfinite(value) else None,
                 **ours,
             }
         )
     return pd.DataFrame(rows, columns=list(LEDGER_COLUMNS))
 
 
-def _ours(row: Mapping, statistics: pd.DataFrame, behaviour: pd.DataFrame | None, settings: Mapping) -> dict:
-    """Return our number and its keys, or ``why_not``."""
-    if row["paper"] != settings["paper"]:
-        return {"why_not": OTHER_PAPER}
-    if row["condition"] == "one_back":
-        return _one_back(f"one_back_{row['measure']}", behaviour)
-    if row["measure"] not in TESTED:
-        return {"why_not": NOT_COMPUTED}
-    subject = settings["positions"].get(row["subject"]) if row["subject"].startswith("S") else POOLED
+def tested(
+    row: Mapping,
+    found: Found,
+    analysis: str,
+    column: str,
+    condition: str = "",
+    metric: str = "",
+    percent: bool = False,
+    **more: str,
+) -> dict:
+    """Find ours in the table of statistics.
+
+    Parameters
+    ----------
+    row : mapping
+        Row of the published numbers.
+    found : Found
+    analysis, column : str
+        Analysis of the table of statistics, and its column that holds the number.
+    condition, metric : str
+        Ours, if they are not those of the published row.
+    percent : bool
+        Whether the number is a fraction that is printed as per cent.
+    **more : str
+        Further columns of the row in the table of statistics and what they hold.
+
+    Returns
+    -------
+    ours : dict
+        Cells of the ledger, or ``why_not``.
+    """
+    subject = found.subject(row["subject"])
     if subject is None:
-        return {"why_not": f"no subject of this study stands for {row['subject']}"}
-    condition, _, aspect = row["condition"].partition(":")
-    analysis, column = TESTED[row["measure"]]
-    name = "shapes@V1" if analysis == "interaction" else condition
-    if name in settings["missing"]:
-        return {"why_not": settings["missing"][name]}
-    metric = METRICS.get(row["metric"], METRICS["pixel"]) + SUFFIXES.get(aspect, "")
-    wanted = metric + SUFFIXES["colour"] if row["measure"] == "aspects_p" else metric
-    keys = (statistics["analysis"] == analysis) & (statistics["condition"] == name)
-    mine = statistics[keys & (statistics["metric"] == wanted) & (statistics["subject"] == subject)]
-    if analysis == "interaction":
-        mine = mine[mine["procedure"] == FACTORIAL]
-    if row["measure"] == "difference_p":
-        mine = mine[mine["against_condition"] == "natural_pixels"]
-    if mine.empty:
-        if row["metric"] == "human" and not statistics["metric"].str.startswith("human").any():
+        return nobody(row)
+    name, _, aspect = row["condition"].partition(":")
+    condition = condition or name
+    if condition in found.settings["missing"]:
+        return {"why_not": found.settings["missing"][condition]}
+    metric = metric or METRICS.get(row["metric"], METRICS["pixel"]) + SUFFIXES.get(aspect, "")
+    table = found.statistics
+    wanted = {"analysis": analysis, "condition": condition, "metric": metric, "subject": subject, **more}
+    for key, value in wanted.items():
+        table = table[table[key] == value]
+    if table.empty:
+        if row["metric"] == "human" and not found.statistics["metric"].str.startswith("human").any():
             return {"why_not": NO_RATINGS}
-        return {"why_not": f"no {wanted} of it was scored"}
-    found = mine.iloc[0]
-    scale = 100.0 if row["measure"] in PERCENT else 1.0
+        return {"why_not": f"no {metric} of it was scored"}
+    ours = table.iloc[0]
     return {
-        "ours": scale * float(found[column]),
-        "n": found["n"],
-        "chance": 100 * found["chance"] if row["measure"] == "identification" else np.nan,
-        "effect": 100 * found["difference"] if column == "p_value" else np.nan,
-        **{key: found[key] for key in ("subject", "method", "roi", "test", "metric", "transductive")},
+        "ours": (100.0 if percent else 1.0) * float(ours[column]),
+        "n": ours["n"],
+        "chance": 100 * ours["chance"] if row["measure"] == "identification" else np.nan,
+        "effect": 100 * ours["difference"] if column == "p_value" else np.nan,
+        **{key: ours[key] for key in ("subject", "method", "roi", "test", "metric", "transductive")},
     }
 
 
-def _one_back(quantity: str, behaviour: pd.DataFrame | None) -> dict:
-    if behaviour is None:
-        return {"why_not": "this study has no events of runs"}
-    pools = behaviour[(behaviour["quantity"] == quantity) & (behaviour["stimulus_set"] == "all")]
-    values = pools["value"].dropna().astype(float)
-    if values.empty:
-        return {"why_not": "the events record no responses"}
-    return {"ours": float(values.mean()), "n": len(values), "subject": "mean", "metric": quantity}
+def nobody(row: Mapping) -> dict:
+    """Return why there is none of ours: no subject of the study stands beside that of the published row."""
+    return {"why_not": f"no subject of this study stands for {row['subject']}"}
+
+
+def identification(row: Mapping, found: Found) -> dict:
+    """Find the mean identification of a condition, in per cent."""
+    return tested(row, found, "mean", "mean", percent=True)
+
+
+def chance(row: Mapping, found: Found) -> dict:
+    """Find the mean of the permutation distribution of a condition, in per cent."""
+    return tested(row, found, "mean", "chance", percent=True)
+
+
+def n_images(row: Mapping, found: Found) -> dict:
+    """Find the number of images, times subjects where they are pooled, of a condition."""
+    return tested(row, found, "mean", "n")
+
+
+def _not_computed(row: Mapping, found: Found) -> dict:
+    return {"why_not": NOT_COMPUTED}
+
+
+def _of_another_paper(row: Mapping, found: Found) -> dict:
+    return {"why_not": OTHER_PAPER}

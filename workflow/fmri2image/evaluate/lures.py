@@ -4,16 +4,20 @@ Shen et al. (2019, PLOS CB, "Evaluation of reconstruction quality") compare an i
 only, natural or artificial. Fig. 7 and 8 score the two aspects of an artificial shape apart: colour against lures of the
 same shape, shape against lures of the same colour. Every one of these rules cuts the stimuli of a set into groups, and a
 stimulus' lures are the others of its group, so that labels can be exchanged within groups.
+
+For the data-set size Shen et al. (2019, Front. Comput. Neurosci.) take few of these comparisons, 10 per image, the same for all
+models: `draw_lures` draws them for every stimulus of a test, once for all methods and subjects.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import DataError
+from fmri2image.core.seeds import generator_for
 
 # What the stimuli of a group share, by what is scored.
 ASPECTS = {"colour": ("kind", "shape"), "shape": ("kind", "colour")}
@@ -117,6 +121,69 @@ def lure_mask(groups: np.ndarray) -> np.ndarray:
     mask = (groups[:, None] == groups[None, :]) & (groups != NO_LURE)
     np.fill_diagonal(mask, False)
     return mask
+
+
+def draw_lures(
+    stimuli: Sequence[str], groups: Mapping[str, np.ndarray], comparisons: int, seed: int, test: str
+) -> dict[str, np.ndarray]:
+    """Return the lures that are drawn for every stimulus, by the ending of the metrics' names.
+
+    Parameters
+    ----------
+    stimuli : sequence of str
+        Stimuli of the image set; their order changes nothing.
+    groups : mapping from ending to integer array of shape (n_stimuli,)
+        From `lure_groups`.
+    comparisons : int
+        Lures per stimulus, drawn without repetition; all of them where a stimulus has no more.
+    seed : int
+        Of the study.
+    test : str
+        Name of the test: nothing else but the seed and the ending decides, so that all methods and subjects share the lures.
+
+    Returns
+    -------
+    masks : dict from ending to boolean array of shape (n_stimuli, n_stimuli)
+        Row s marks the lures of stimulus s, all of its group.
+    """
+    order = np.argsort(np.asarray(stimuli, dtype=str), kind="stable")
+    masks = {}
+    for suffix, group in groups.items():
+        allowed, generator = lure_mask(group), generator_for(seed, "draw lures", test, suffix)
+        masks[suffix] = np.zeros_like(allowed)
+        for stimulus in order:
+            others = order[allowed[stimulus, order]]
+            masks[suffix][stimulus, generator.permutation(others)[:comparisons]] = True
+    return masks
+
+
+def lures_of_test(
+    stimuli: Sequence[str], table: pd.DataFrame | None, stimulus_set: str, test: str, settings: Mapping
+) -> tuple[dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
+    """Return the groups and the drawn lures of a test as its settings choose them.
+
+    Parameters
+    ----------
+    stimuli, table, stimulus_set
+        As for `lure_groups`.
+    test : str
+        As for `draw_lures`.
+    settings : mapping
+        ``seed``, and where chosen ``same``, ``aspects`` and ``comparisons``.
+
+    Returns
+    -------
+    groups : dict or None
+        From `lure_groups`; None where all other stimuli are lures and the test chooses nothing.
+    drawn : dict or None
+        From `draw_lures`; None where all lures of a group count.
+    """
+    chosen = {key: settings[key] for key in ("same", "aspects") if key in settings}
+    comparisons = settings.get("comparisons")
+    if not chosen and comparisons is None:
+        return None, None
+    groups = lure_groups(stimuli, table, stimulus_set, **chosen)
+    return groups, None if comparisons is None else draw_lures(stimuli, groups, comparisons, settings["seed"], test)
 
 
 def count_lures(groups: np.ndarray) -> np.ndarray:

@@ -1,14 +1,17 @@
-"""The table of statistics of a paper's figures: which conditions are averaged, and which are tested against which."""
+"""The table of statistics of a paper's figures: conditions are averaged, and tested as the module of the paper says.
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+Every condition is one method, area and test. What is tested against what differs from paper to paper (`evaluate.papers`).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from fmri2image.core.intervals import mean_interval
 from fmri2image.evaluate.lures import SUFFIXES, kinds_of
-from fmri2image.evaluate.statistics import image_scores, interaction, paired, signed_rank
+from fmri2image.evaluate.scores import DRAWN
+from fmri2image.evaluate.statistics import image_scores, paired, signed_rank
 from fmri2image.evaluate.winning import POOLED
 
 STATISTICS_COLUMNS = {
@@ -40,13 +43,13 @@ STATISTICS_COLUMNS = {
     "simulated": "Whether the data are simulated",
 }
 IDENTIFIED = ("pixel_identification", "ssim_identification", "human_identification")
-TASKS = ("shape", "colour")
 # Exchanging the labels of lures, or the two candidates of a rating, makes one half of every identification on average.
-# Permutations only come near it, which would turn scores of exactly one half into differences. Refits may be off one half.
+# Permutations only come near it, which would turn scores of exactly one half into differences. Refits may be off one half,
+# and so may lures that were drawn.
 HALF, REFITTED = 0.5, "training pairs"
 
 
-class _Conditions:
+class Conditions:
     """Scores of every condition, image by image, and their chance."""
 
     def __init__(
@@ -83,11 +86,12 @@ class _Conditions:
         return dict(zip(rows["subject"], rows["chance"].astype(float), strict=True))
 
     def expected_chance(self, name: str, metric: str) -> dict[str, float]:
-        """Return what an identification is tested against, by subject: one half, or the mean of refits."""
+        """Return what an identification is tested against, by subject: one half, or the mean of refits or of drawn lures."""
         rows = self.chances[name]
         rows = rows[rows["metric"] == metric]
-        refitted = rows["permuted"].astype(str).str.startswith(REFITTED)
-        return dict(zip(rows["subject"], rows["chance"].astype(float).where(refitted, HALF), strict=True))
+        permuted = rows["permuted"].astype(str)
+        off = permuted.str.startswith(REFITTED) | permuted.str.endswith(DRAWN)
+        return dict(zip(rows["subject"], rows["chance"].astype(float).where(off, HALF), strict=True))
 
     def keys(self, name: str, metric: str, subject: str, **more: object) -> dict[str, object]:
         """Return the columns that name a row."""
@@ -96,8 +100,11 @@ class _Conditions:
                 "transductive": self.transductive[name], **more}  # fmt: skip
 
 
+Tests = Callable[[Conditions, Sequence[str]], Iterator[dict]]
+
+
 def statistics_table(
-    scores: pd.DataFrame, chances: pd.DataFrame, stimuli: pd.DataFrame, settings: Mapping
+    scores: pd.DataFrame, chances: pd.DataFrame, stimuli: pd.DataFrame, settings: Mapping, tests: Tests
 ) -> pd.DataFrame:
     """Return all means and tests of a paper.
 
@@ -111,24 +118,20 @@ def statistics_table(
         ``stimuli.tsv``, for conditions of one kind of stimuli.
     settings : mapping
         ``dataset``, ``simulated``, ``subjects``, ``conditions``: list of {"name", "method", "roi", "test", "kind"}.
+    tests : function
+        ``tests`` of the paper's module: yields the rows of its tests for pooled images and every subject.
 
     Returns
     -------
     table : DataFrame with `STATISTICS_COLUMNS`
-        Conditions without scores have no rows.
+        Means first. Conditions without scores have no rows.
     """
-    found = _Conditions(scores, chances, stimuli, settings["conditions"])
+    found = Conditions(scores, chances, stimuli, settings["conditions"])
     subjects = [POOLED, *settings["subjects"]]
-    rows: list[dict] = []
-    for name in found.info:
-        rows += [row for metric in found.metrics(name) for row in _means(found, name, metric, subjects)]
-    for (name, metric), (other, against) in _differences(found):
-        rows += _compare(found, name, metric, other, against, subjects)
-    for name in (name for name in found.info if name.startswith("imagery")):
-        for metric in (metric for metric in found.metrics(name) if "identification" in metric):
-            rows += _above_chance(found, name, metric, subjects)
-    rows += _interactions(found, subjects)
-    table = pd.DataFrame(rows, columns=list(STATISTICS_COLUMNS))
+    rows = [
+        row for name in found.info for metric in found.metrics(name) for row in _means(found, name, metric, subjects)
+    ]
+    table = pd.DataFrame([*rows, *tests(found, subjects)], columns=list(STATISTICS_COLUMNS))
     return table.assign(dataset=settings["dataset"], simulated=settings["simulated"])
 
 
@@ -137,7 +140,7 @@ def _rows_of(table: pd.DataFrame, one: Mapping) -> pd.DataFrame:
     return table[mine & table["subject"].notna()]
 
 
-def _means(found: _Conditions, name: str, metric: str, subjects: Sequence[str]) -> Iterator[dict]:
+def _means(found: Conditions, name: str, metric: str, subjects: Sequence[str]) -> Iterator[dict]:
     chance = found.chance_of(name, metric)
     for subject in subjects:
         units = found.units(name, metric, subject)
@@ -152,29 +155,25 @@ def _means(found: _Conditions, name: str, metric: str, subjects: Sequence[str]) 
         )  # fmt: skip
 
 
-def _identification(metric: str) -> bool:
+def identifies(metric: str) -> bool:
     """Tell whether a metric is a pairwise identification as a whole, no aspect of it."""
     judged = metric.startswith("feature_identification_") and not metric.endswith(tuple(SUFFIXES.values()))
     return metric in IDENTIFIED or judged
 
 
-def _differences(found: _Conditions) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """Yield (condition, metric) pairs that are compared by two-sided tests."""
-    pairs = [("natural_generator", "natural_pixels")]
-    pairs += combinations([name for name in found.info if name.startswith("layer_set@")], 2)
-    for name, other in pairs:
-        if name in found.info and other in found.info:
-            yield from (((name, metric), (other, metric)) for metric in found.metrics(name) if _identification(metric))
-    for name in (name for name in found.info if name.startswith("imagery")):
-        for metric in found.metrics(name):
-            colour, shape = (metric + SUFFIXES[aspect] for aspect in ("colour", "shape"))
-            if _identification(metric) and {colour, shape} <= set(found.metrics(name)):
-                yield (name, colour), (name, shape)
-
-
-def _compare(
-    found: _Conditions, name: str, metric: str, other: str, against: str, subjects: Sequence[str]
+def compare(
+    found: Conditions, name: str, metric: str, other: str, against: str, subjects: Sequence[str]
 ) -> Iterator[dict]:
+    """Yield two-sided signed-rank tests of the scores of one condition against those of another, image by image.
+
+    Parameters
+    ----------
+    found : Conditions
+    name, metric : str
+    other, against : str
+        Condition and metric that they are tested against.
+    subjects : sequence of str
+    """
     for subject in subjects:
         both = paired(found.units(name, metric, subject), found.units(other, against, subject)).dropna()
         if both.empty:
@@ -188,7 +187,8 @@ def _compare(
         )  # fmt: skip
 
 
-def _above_chance(found: _Conditions, name: str, metric: str, subjects: Sequence[str]) -> Iterator[dict]:
+def above_chance(found: Conditions, name: str, metric: str, subjects: Sequence[str]) -> Iterator[dict]:
+    """Yield one-sided signed-rank tests of a condition's images against chance; none for a metric without chance."""
     chance = found.expected_chance(name, metric)
     for subject in subjects if chance else ():
         units = found.units(name, metric, subject).dropna(subset=["value"])
@@ -201,30 +201,3 @@ def _above_chance(found: _Conditions, name: str, metric: str, subjects: Sequence
             chance=float(own.mean()), difference=mean - float(own.mean()),
             **signed_rank(units["value"].to_numpy() - own, "greater"),
         )  # fmt: skip
-
-
-def _interactions(found: _Conditions, subjects: Sequence[str]) -> Iterator[dict]:
-    """Yield tests of task (shape, colour) × area (V1, V4) for artificial shapes."""
-    first, second = names = ("shapes@V1", "shapes@V4")
-    if not all(name in found.info for name in names):
-        return
-    for metric in found.metrics(first):
-        tasks = [metric + SUFFIXES[task] for task in TASKS]
-        if not _identification(metric) or not all(set(tasks) <= set(found.metrics(name)) for name in names):
-            continue
-        for subject in subjects:
-            cells = {
-                (task, name): found.units(name, task, subject).set_index(["subject", "stimulus"])["value"]
-                for task in tasks
-                for name in names
-            }
-            units = pd.DataFrame(cells).dropna()
-            scores = units.to_numpy(dtype=float).reshape(len(units), len(TASKS), len(names))
-            for test in interaction(scores):
-                means = scores.mean(axis=(0, 1))
-                contrast = scores.mean(axis=0)
-                yield found.keys(
-                    first, metric, subject, analysis="interaction", against_condition=second, against_metric=metric,
-                    n=len(units), mean=float(means[0]), against_mean=float(means[1]),
-                    difference=float(contrast[0, 0] - contrast[0, 1] - contrast[1, 0] + contrast[1, 1]), **test,
-                )  # fmt: skip

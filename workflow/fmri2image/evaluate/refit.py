@@ -32,7 +32,7 @@ from fmri2image.decode.norm import (
 )
 from fmri2image.evaluate.identification import IDENTIFICATIONS, win_matrix
 from fmri2image.evaluate.similarity import SIMILARITIES
-from fmri2image.reconstruct.interface import load_method
+from fmri2image.reconstruct.interface import Responses, load_method
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def cross_validate(
     parts = []
     for fold in folds(samples.trials, split):
         state = method.fit(samples.select(trials=fold.train), stimuli, settings["options"], device)
-        test = LabelledArray(*test_rows(samples.select(trials=fold.test), split["rows"]))
+        test = Responses.of(samples.select(trials=fold.test), split["rows"])
         parts.append(method.reconstruct(test, state, settings["options"], device).images)
     return concatenate(parts)
 
@@ -139,7 +139,7 @@ def _decode(
         names = [str(name) for name in train.trials["stimulus"]]
         seen = list(dict.fromkeys(names))
         fitted = fit_in_memory(train.data, row_index(seen, names), decoder, device, bands)
-        responses, labels = test_rows(samples.select(trials=fold.test), settings["split"]["rows"])
+        responses, labels, _ = test_rows(samples.select(trials=fold.test), settings["split"]["rows"])
         rows += labels
         for layer, array in features.items():
             true = array.take(seen).values

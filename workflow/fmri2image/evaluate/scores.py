@@ -16,6 +16,8 @@ from fmri2image.evaluate.similarity import SIMILARITIES, SIMILARITY_NAME
 
 log = logging.getLogger(__name__)
 
+DRAWN = ", with the lures drawn for them"  # ends what was permuted where lures were drawn
+
 SCORE_COLUMNS = {
     "dataset": "Study",
     "method": "Named setting of a method",
@@ -57,6 +59,7 @@ def score_images(
     seed: int,
     refitted: pd.DataFrame | None = None,
     groups: Mapping[str, np.ndarray] | None = None,
+    drawn: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score reconstructions against the stimuli of their image set.
 
@@ -75,6 +78,8 @@ def score_images(
         ``metric`` and ``value`` of every refitted permutation.
     groups : mapping from ending to integer array of shape (n_stimuli,), optional
         Which stimuli are each other's lures (`lures.lure_groups`); all of them without it.
+    drawn : mapping from ending to boolean array of shape (n_stimuli, n_stimuli), optional
+        The lures that count, if not all of a group (`lures.draw_lures`); needs `groups`.
 
     Returns
     -------
@@ -97,6 +102,7 @@ def score_images(
             lambda *more, name=name: generator_for(seed, "permute labels", name, *more),
             groups,
             refitted,
+            drawn,
         )
         scores += found[0]
         tests += found[1]
@@ -113,6 +119,7 @@ def score_similarity(
     generator: Callable[..., np.random.Generator],
     groups: Mapping[str, np.ndarray] | None = None,
     refitted: pd.DataFrame | None = None,
+    drawn: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[list[pd.DataFrame], list[dict]]:
     """Score rows by one matrix of similarities: the similarity itself, and every identification for every kind of lures.
 
@@ -133,6 +140,8 @@ def score_similarity(
         From `lures.lure_groups`. A row whose stimulus has no lure has no row in that metric; aspects have no ``top1``.
     refitted : DataFrame, optional
         As for `score_images`.
+    drawn : mapping from ending to boolean array of shape (n_stimuli, n_stimuli), optional
+        As for `score_images`.
 
     Returns
     -------
@@ -144,12 +153,13 @@ def score_similarity(
     tests = []
     whole = {"": np.zeros(matrix.shape[1], dtype=int)}
     for suffix, group in (groups or whole).items():
-        lures = count_lures(group)[own]
+        mask = None if drawn is None else drawn[suffix]
+        lures = (count_lures(group) if mask is None else mask.sum(axis=1))[own]
         rows = np.flatnonzero(lures)
         if not len(rows):
             log.info("%s: no stimulus has a lure, so nothing is scored", names[1].format("identification") + suffix)
             continue
-        wins, mine, lures = win_matrix(matrix[rows], group), own[rows], lures[rows]
+        wins, mine, lures = win_matrix(matrix[rows], group, mask), own[rows], lures[rows]
         for kind, derive in IDENTIFICATIONS.items():
             if suffix and kind != "identification":
                 continue
@@ -164,6 +174,7 @@ def score_similarity(
                 more, within = ((suffix,) if suffix else ()), (None if groups is None else group)
                 test = permute_labels(derived, mine, n_permutations, generator(*more), within)
                 permuted = "stimulus labels" if groups is None else "stimulus labels within groups of lures"
+                permuted += "" if mask is None else DRAWN
             else:
                 null = refitted.loc[refitted["metric"] == metric, "value"].to_numpy()
                 test, permuted = PermutationTest(float(value.mean()), null), "training pairs, refitted"

@@ -10,7 +10,6 @@ Every step is a function of the settings and its number alone (batch, noise, lea
 on exactly where it was.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -26,11 +25,12 @@ from torch.nn import functional
 from fmri2image.acquire.phantom.images import training_images
 from fmri2image.acquire.phantom.silhouettes import SILHOUETTES
 from fmri2image.acquire.phantom.surfaces import PALETTES, SCENES, TEXTURES
-from fmri2image.core.errors import ConfigError, DataError
+from fmri2image.core.errors import ConfigError
 from fmri2image.core.files import replacing
 from fmri2image.core.images import to_float
-from fmri2image.core.seeds import generator_for, seed_for
+from fmri2image.core.seeds import seed_for
 from fmri2image.core.tables import write_table
+from fmri2image.core.training import cosine_rate, load_checkpoint, reshuffled_batch, save_checkpoint
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import Network
 from fmri2image.features.networks.weights import sha256, write_weights
@@ -156,36 +156,9 @@ def train(settings: TrainingSettings, checkpoint: str | Path, stop_at: int | Non
     return network.eval()
 
 
-def checkpoint_of(weights: str | Path, about: Mapping) -> Path:
-    """Return where the training of a weights file keeps what it needs to go on.
-
-    The name changes with all that the training depends on, so that a training with other settings or code begins anew.
-    Checkpoints that were left by such others are removed.
-
-    Parameters
-    ----------
-    weights : path
-        File that the training will write.
-    about : mapping
-        What it depends on, in types that JSON knows.
-    """
-    weights = Path(weights)
-    digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()
-    found = weights.with_name(f".unfinished-{weights.stem}-{digest}.pt")
-    for other in weights.parent.glob(f".unfinished-{weights.stem}-*.pt"):
-        if other != found:
-            log.info("%s belongs to other settings or code and is removed", other)
-            other.unlink()
-    return found
-
-
 def learning_rate(settings: TrainingSettings, step: int) -> float:
-    """Return the learning rate of a step: linear rise, then a cosine down to a hundredth."""
-    rise = max(1, settings.steps // 20)
-    if step < rise:
-        return settings.learning_rate * (step + 1) / rise
-    done = (step - rise) / max(1, settings.steps - rise)
-    return float(settings.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * done))))
+    """Return the learning rate of a step, see `fmri2image.core.training.cosine_rate`."""
+    return cosine_rate(settings.learning_rate, settings.steps, step)
 
 
 def chosen_images(settings: TrainingSettings, step: int) -> np.ndarray:
@@ -202,11 +175,7 @@ def chosen_images(settings: TrainingSettings, step: int) -> np.ndarray:
     ConfigError
         If a batch is larger than all images.
     """
-    per_round = settings.n_images // settings.batch
-    if per_round == 0:
-        raise ConfigError(f"A batch of {settings.batch} is larger than the {settings.n_images} training images.")
-    order = generator_for(settings.seed, "order", step // per_round).permutation(settings.n_images)
-    return order[(step % per_round) * settings.batch :][: settings.batch]
+    return reshuffled_batch(settings.seed, settings.n_images, settings.batch, step)
 
 
 def smooth_filters(n: int) -> torch.Tensor:
@@ -341,25 +310,19 @@ def _save(
     losses: list[dict],
 ) -> None:  # fmt: skip
     state = {
-        "settings": _summary(settings), "network": network.state_dict(), "heads": heads.state_dict(),
-        "optimiser": optimiser.state_dict(), "step": step, "losses": losses,
+        "network": network.state_dict(), "heads": heads.state_dict(), "optimiser": optimiser.state_dict(),
+        "step": step, "losses": losses,
     }  # fmt: skip
-    with replacing(path) as partial:
-        torch.save(state, partial)
+    save_checkpoint(path, _summary(settings), state)
 
 
 def _resume(
     path: Path, settings: TrainingSettings, network: Network, heads: Heads, optimiser: torch.optim.Optimizer
 ) -> tuple[int, list[dict]]:
-    if not path.exists():
+    state = load_checkpoint(path, _summary(settings))
+    if state is None:
         return 0, []
-    state = torch.load(path, weights_only=True)
-    if state["settings"] != _summary(settings):
-        raise DataError(
-            f"{path} is the checkpoint of a training with other settings; delete it or choose another path."
-        )
     network.load_state_dict(state["network"])
     heads.load_state_dict(state["heads"])
     optimiser.load_state_dict(state["optimiser"])
-    log.info("continuing %s at step %d", path, state["step"])
     return state["step"], state["losses"]

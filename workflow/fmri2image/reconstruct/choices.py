@@ -53,7 +53,9 @@ def check_choices(method: Mapping, where: str) -> None:
     set_here = [key for key in OF_IMAGES if (method.get("descent") or {}).get(key)]
     if what == "latents" and method.get("optimiser") == "descent" and set_here:
         raise ConfigError(f"{where}.descent: {', '.join(set_here)} cannot be had with a generator; leave it out.")
-    images = last_iteration(method.get("optimiser", OPTIMISERS[0]), method.get("iterations", 0)) + 1
+    if "iterations" not in method:
+        return
+    images = last_iteration(method.get("optimiser", OPTIMISERS[0]), method["iterations"]) + 1
     if method.get("snapshots", 0) > images:
         raise ConfigError(
             f"{where}.snapshots: {method['snapshots']} of the {images} images on the way cannot be kept; lower it to "

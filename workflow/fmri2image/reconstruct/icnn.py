@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from fmri2image.core.arrays import LabelledArray
+from fmri2image.core.precision import computing
 from fmri2image.core.seeds import seed_for
 from fmri2image.decode.decoded import DecodedFeatures, FeaturesInMemory, TrueFeatures
 from fmri2image.features.convert.belongs import check_belongs
@@ -28,7 +29,7 @@ from fmri2image.reconstruct.generators import build_generator, read_bounds
 from fmri2image.reconstruct.icnn_settings import IcnnSettings
 from fmri2image.reconstruct.interface import Reconstructions, Work
 from fmri2image.reconstruct.lbfgsb import LbfgsbResult, minimise
-from fmri2image.reconstruct.matching import Matching, computing
+from fmri2image.reconstruct.matching import Matching
 from fmri2image.reconstruct.snapshots import Snapshots
 from fmri2image.reconstruct.unfinished import UnfinishedRows
 from fmri2image.reconstruct.variables import Latents, Pixels, Variables, loss_scale

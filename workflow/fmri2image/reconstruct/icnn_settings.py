@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from fmri2image.core.errors import ConfigError
+from fmri2image.core.precision import PRECISIONS
 from fmri2image.reconstruct.choices import OPTIMISERS, STARTS, check_choices, check_keys, last_iteration
 from fmri2image.reconstruct.descent import DescentSettings
-from fmri2image.reconstruct.matching import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class IcnnSettings:
     batch : int or "auto"
         Images that are optimised together, see `fmri2image.reconstruct.batches`.
     precision : str
-        See `fmri2image.reconstruct.matching.computing`.
+        See `fmri2image.core.precision.computing`.
     snapshots : int
         Images along the way that are kept for films, evenly spaced, from the start to the end.
     seed : int

@@ -2,22 +2,61 @@
 
 A method is a module ``fmri2image.reconstruct.<name>`` with ``reconstruct(test, state, settings, device)`` and, where there
 is something to learn, ``fit(train, stimuli, settings, device)``. A method whose settings name a ``decoder`` takes decoded
-features; every other method takes samples. A method that works long may also take ``work``, see `Work`.
+features; every other method takes samples, of the rows that are tested as `Responses`. A function of a method that works
+long may also take ``work``, see `Work`.
 """
 
 import importlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from fmri2image.core.arrays import LabelledArray
-from fmri2image.core.errors import ConfigError
+import numpy as np
+
+from fmri2image.core.arrays import LabelledArray, row_index
+from fmri2image.core.errors import ConfigError, LabelMismatchError
+from fmri2image.core.samples import Samples
+from fmri2image.core.splits import test_rows
 
 PACKAGE = "fmri2image.reconstruct"
+
+
+@dataclass
+class Responses(LabelledArray):
+    """Responses of test rows, what methods that take samples reconstruct from.
+
+    Parameters
+    ----------
+    values : array of shape (n_rows, n_voxels)
+    rows : sequence of str, length n_rows
+    attributes : dict
+    n_trials : integer array of shape (n_rows,)
+        Trials that were averaged into each row; one each if it is not given.
+    """
+
+    n_trials: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        n = np.ones(len(self.rows), dtype=int) if self.n_trials is None else np.asarray(self.n_trials, dtype=int)
+        if n.shape != (len(self.rows),):
+            raise LabelMismatchError(f"{n.size} counts of trials for {len(self.rows)} rows.")
+        self.n_trials = n
+
+    @classmethod
+    def of(cls, samples: Samples, rows: str) -> "Responses":
+        """Return the test rows of samples, see `fmri2image.core.splits.test_rows`."""
+        values, names, n_trials = test_rows(samples, rows)
+        return cls(values, names, n_trials=n_trials)
+
+    def take(self, names: Sequence[str], what: str = "the requested rows") -> "Responses":
+        """Return the rows called `names`, in that order; raises LabelMismatchError if one is missing."""
+        index = row_index(self.rows, names, what)
+        return Responses(self.values[index], list(names), dict(self.attributes), self.n_trials[index])
 
 
 @dataclass
@@ -52,14 +91,14 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class Work:
-    """What a long reconstruction may use, none of which changes its result.
+    """What a long reconstruction or training may use, none of which changes its result.
 
     Parameters
     ----------
     memory : int or None
         Bytes of the whole job.
     output : path or None
-        File that will be written: rows that are done may be kept beside it until it is.
+        File that will be written: what is done may be kept beside it until it is.
     fingerprint : mapping
         What results depend on beside settings and features, in types that JSON knows: the code.
     """
@@ -88,6 +127,6 @@ def load_method(name: str) -> ModuleType:
     return importlib.import_module(method_module(name))
 
 
-def takes_work(method: ModuleType) -> bool:
-    """Tell whether a method's `reconstruct` takes ``work``."""
-    return "work" in inspect.signature(method.reconstruct).parameters
+def takes_work(function: Callable) -> bool:
+    """Tell whether a method's `fit` or `reconstruct` takes ``work``."""
+    return "work" in inspect.signature(function).parameters

@@ -3,18 +3,12 @@
 Shen, Horikawa, Majima, Kamitani 2019 (PLOS CB): eq. 1 for one layer, eq. 3 for several, eq. 4 through a generator.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 
 import torch
 
-from fmri2image.core.errors import ConfigError
+from fmri2image.core.precision import autocast, known_precision
 from fmri2image.features.networks.base import Network
-
-log = logging.getLogger(__name__)
-
-PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 def layer_weights(targets: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -50,8 +44,8 @@ class Matching:
         Turns a batch of variables (n_images, n_variables) into RGB images in [0, 1], differentiably: pixels in another
         unit, or latents through a generator (eq. 4).
     precision : str
-        One of `PRECISIONS`. With ``bfloat16`` the passes through network and generator run in autocast; losses, targets
-        and what the optimiser keeps do not.
+        One of `fmri2image.core.precision.PRECISIONS`. With ``bfloat16`` the passes through network and generator run in
+        autocast; losses, targets and what the optimiser keeps do not.
     scale : float
         Multiplies losses and gradients.
 
@@ -71,7 +65,7 @@ class Matching:
         precision: str = "float32",
         scale: float = 1.0,
     ) -> None:
-        self.network, self.images, self.precision = network, images, _known(precision)
+        self.network, self.images, self.precision = network, images, known_precision(precision)
         self.targets = {layer: target.flatten(1) for layer, target in targets.items()}
         self.weights = {layer: scale * weight for layer, weight in layer_weights(self.targets).items()}
         self.total = sum(self.weights[layer] * _squares(target) for layer, target in self.targets.items())
@@ -81,7 +75,7 @@ class Matching:
     def __call__(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return losses (n_images,), summed in float64, and their gradients (n_images, n_variables) in the type of `x`."""
         variables = x.detach().to(self._dtype).requires_grad_(True)
-        with _autocast(self.precision, x.device):
+        with autocast(self.precision, x.device):
             found = self.network.features(self.images(variables), list(self.targets))
         loss, back = torch.zeros_like(self.total), []
         for layer, target in self.targets.items():
@@ -93,42 +87,6 @@ class Matching:
         (gradient,) = torch.autograd.grad([found[layer] for layer in self.targets], variables, back)
         self.last = loss / self.total
         return loss, gradient.to(x.dtype)
-
-
-@contextmanager
-def computing(precision: str, device: torch.device) -> Iterator[None]:
-    """Set how CUDA multiplies float32 numbers while the block runs, and put the former setting back.
-
-    ``float32`` multiplies in full precision, which torch does not do in convolutions unless it is told; ``tf32`` rounds the
-    factors to ten bits; ``bfloat16`` is `Matching`'s own business.
-
-    Raises
-    ------
-    ConfigError
-        If the precision is unknown.
-    """
-    _known(precision)
-    if device.type != "cuda":
-        if precision == "tf32":
-            log.info("precision tf32 changes nothing on %s; float32 is computed", device.type)
-        yield
-        return
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    try:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
-
-
-def _known(precision: str) -> str:
-    if precision not in PRECISIONS:
-        raise ConfigError(f"precision: '{precision}' is unknown; use one of {', '.join(PRECISIONS)}.")
-    return precision
-
-
-def _autocast(precision: str, device: torch.device) -> AbstractContextManager:
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
 
 
 def _squares(values: torch.Tensor) -> torch.Tensor:

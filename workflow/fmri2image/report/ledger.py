@@ -20,6 +20,9 @@ CONDITIONS = {
     "imagery_shapes_early": "Imagined shapes, early area",
     "one_back": "One-back task",
     "natural": "Natural images",
+    "natural_without_image_loss": "Natural images, without image loss",
+    "natural_without_feature_loss": "Natural images, without feature loss",
+    "natural_without_adversarial_loss": "Natural images, without adversarial loss",
 }
 METRICS = {"pixel": "pixel correlation", "ssim": "SSIM", "human": "human judgment"}
 MEASURES = {
@@ -34,7 +37,8 @@ MEASURES = {
     "chance": "chance, %",
     "rv": "modified RV coefficient",
     "rv_p": "modified RV coefficient, p",
-    "ablation": "change of winning percentage",
+    "ablation": "change of winning percentage, points",
+    "icnn_p": "against the method of the PLOS CB paper, p",
     "quoted": "quoted from the PLOS CB paper, %",
     "identification": "identification, %",
 }
@@ -133,6 +137,8 @@ def _digits(value: float, unit: str) -> str:
         return "–"
     if unit == "images":
         return str(int(value))
+    if unit.startswith("points"):
+        return f"{value:+.1f}"
     if unit.startswith("p"):
         return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
     return f"{value:.4f}" if unit == "share" else f"{value:.2f}"

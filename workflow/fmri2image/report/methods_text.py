@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fmri2image.report.facts import listing, plural
 from fmri2image.report.methods_data import data, preprocessing, samples
 from fmri2image.report.methods_decoding import decoding_text
+from fmri2image.report.methods_end2end import end2end_sentence
 from fmri2image.report.methods_icnn import icnn_sentence
 from fmri2image.report.references import REFERENCES
 
@@ -138,6 +139,8 @@ def _reconstruction(config: Mapping) -> str:
         name = listing(names) + (" (they differ in norm correction alone)" if len(names) > 1 else "")
         if method["method"] == "icnn":
             parts.append(icnn_sentence(name, method, config["reconstruct"].get("generators", {})))
+        elif method["method"] == "end2end":
+            parts.append(end2end_sentence(name, method))
         elif method["method"] == "pixels":
             parts.append(
                 f"{name}: the values of a grid of {method['size']} × {method['size']} patches were predicted straight from "
@@ -148,7 +151,8 @@ def _reconstruction(config: Mapping) -> str:
             parts.append(f"{name}: method {method['method']} ({options}).")
     same: dict[tuple[str, str], list[str]] = {}
     for row in config["analyses"]:
-        same.setdefault((listing(row["rois"]), listing(row["tests"])), []).append(row["method"])
+        rois = listing(row["rois"]) + (f" of subject {listing(row['subjects'])}" if "subjects" in row else "")
+        same.setdefault((rois, listing(row["tests"])), []).append(row["method"])
     areas = [f"{listing(names)} on {rois} (tests: {tests})" for (rois, tests), names in same.items()]
     primary = config["report"]["primary"]
     ceiling = ""

@@ -18,6 +18,9 @@ REFERENCES = {
     "SIAM J Sci Comput 1995; 16: 1190–1208.",
     "dosovitskiy2016": "Dosovitskiy A, Brox T. Generating images with perceptual similarity metrics based on deep networks. "
     "NeurIPS 2016; arXiv:1602.02644.",
+    "dwivedi2019": "Shen G, Dwivedi K, Majima K, Horikawa T, Kamitani Y. End-to-end deep image reconstruction from human "
+    "brain activity. Front Comput Neurosci 2019; 13: 21.",
+    "kingma2015": "Kingma DP, Ba J. Adam: a method for stochastic optimization. ICLR 2015; arXiv:1412.6980.",
     "wang2004": "Wang Z, Bovik AC, Sheikh HR, Simoncelli EP. Image quality assessment: from error visibility to structural "
     "similarity. IEEE Trans Image Process 2004; 13: 600–612.",
     "iandola2016": "Iandola FN, Han S, Moskewicz MW, Ashraf K, Dally WJ, Keutzer K. SqueezeNet: AlexNet-level accuracy "

@@ -27,6 +27,8 @@ from fmri2image.report.style import (
     subject_label,
 )
 
+PAGE_PIXELS = 1400  # width of a figure of a training on the page
+
 
 def write_subject_page(
     inputs: Mapping[str, Sequence[str]],
@@ -41,7 +43,8 @@ def write_subject_page(
     ----------
     inputs : mapping from name to paths
         One path each: ``identification``, ``scores``. Any number: ``accuracy``, ``motion``, ``quality`` (one or none),
-        ``images`` (this subject's reconstructions, ``<method>/sub-…_roi-…_<test>.h5``), ``stimuli`` (one per set).
+        ``images`` (this subject's reconstructions, ``<method>/sub-…_roi-…_<test>.h5``), ``stimuli`` (one per set),
+        ``trainings`` (figures ``training_<method>_sub-…_roi-….png``; may be absent).
     responses : DataFrame
         `responses.RESPONSE_COLUMNS` of this subject.
     outputs : mapping
@@ -67,6 +70,7 @@ def write_subject_page(
         "motion": _motion(inputs["motion"], subject),
         "not_scored": NOT_SCORED,
         "decoding": _decoding(inputs["accuracy"], subject),
+        "trainings": _trainings(inputs.get("trainings", []), settings["primary"]),
         "galleries": sections,
         "folded": folded,
         "single_trials": trials,
@@ -261,6 +265,17 @@ def gallery(path: str, stimuli: str, scores: pd.DataFrame) -> list[dict]:
             }
         )
     return cards
+
+
+def _trainings(files: Sequence[str], primary: Mapping[str, str]) -> list[dict]:
+    """Return the figures of trainings, that of the primary setting open and the others folded."""
+    found = []
+    for path in files:
+        method, _, source = Path(path).stem.removeprefix("training_").rpartition("_sub-")
+        roi = source.partition("_roi-")[2]
+        shown = (method, roi) == (primary["method"], primary["roi"])
+        found.append({"title": f"{method}, {roi}", "figure": embed(path, PAGE_PIXELS), "open": shown})
+    return found
 
 
 def _any_trials(files: Sequence[str]) -> bool:

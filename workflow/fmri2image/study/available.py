@@ -8,7 +8,8 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.decode.decoders import READS_TEST
 from fmri2image.study.raw import FROM_FILES, RawFiles
 
-LURES = ("same", "aspects")  # keys of a test that choose its lures
+BY_KIND = ("same", "aspects")  # keys of a test that choose its lures by what the stimuli show
+LURES = (*BY_KIND, "comparisons")  # all that choose its lures
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Available(RawFiles):
         self.decoders: dict[str, dict] = config["decode"]["decoders"]
         self.methods: dict[str, dict] = config["reconstruct"]["methods"]
         self.generators: dict[str, dict] = config["reconstruct"].get("generators", {})
+
+    def lures_by_kind(self, test: str) -> bool:
+        """Tell whether a test chooses its lures by what the stimuli show, so that their table is needed."""
+        return any(key in self.lures[test] for key in BY_KIND)
 
     @property
     def run_sets(self) -> list[str]:

@@ -15,6 +15,8 @@ from fmri2image.study.paths import TRUE_FEATURES
 
 # Settings of a method that its optimiser has no use for: variants may inherit them from one entry.
 UNUSED = {"lbfgs": ("descent",), "descent": ("memory",)}
+# Settings of a method that learning has no use for: another value reconstructs anew, and nothing is learned again.
+OF_TESTS = ("rescale",)
 
 
 class DecodingQuestions(GeneratorQuestions):
@@ -125,10 +127,10 @@ class DecodingQuestions(GeneratorQuestions):
         """Return the folder of the maps of voxels that a decoder chose, with the wildcard of the study."""
         return f"results/{{dataset}}/decode/{decoder}/{self.decoders[decoder]['network']}/maps"
 
-    def mapped_files(self, decoder: str) -> list[str]:
+    def mapped_files(self, decoder: str, subject: str) -> list[str]:
         """Return the decoded features of all areas of a subject, which tell what voxels were chosen."""
-        rois = [roi for name, roi in self.decoded if name == decoder]
-        return [file for roi in rois for file in self.decoded_files(decoder, f"sub-{{subject}}_roi-{roi}")]
+        rois = [roi for name, roi in self.decoded if name == decoder and subject in self.decoder_subjects(name, roi)]
+        return [file for roi in rois for file in self.decoded_files(decoder, f"sub-{subject}_roi-{roi}")]
 
     def map_grid(self, wildcards: Any) -> list[str]:
         """Return the image onto whose grid the workflow brought a subject's volumes; none where others chose the grid.
@@ -162,7 +164,19 @@ class DecodingQuestions(GeneratorQuestions):
         """Return the modules that a named method finds through settings, for the code digest."""
         network = self.network_of(name)
         method, modules = f"fmri2image.reconstruct.{self.method_of(name)}", self.generator_modules(name)
-        return [method, *([self.network_module(network)] if network else []), *modules]
+        comparator = self.comparator_of(name)
+        used = dict.fromkeys(one for one in (network, comparator and comparator["network"]) if one)
+        return [method, *dict.fromkeys(self.network_module(one) for one in used), *modules]
+
+    def comparator_of(self, name: str) -> dict | None:
+        """Return the network and the layer in which a named method compares images while it learns, if it does."""
+        entry = self.methods[name]
+        return entry.get("comparator") if entry.get("feature_weight", 1) else None
+
+    def comparator_inputs(self, name: str) -> dict:
+        """Return the weights of a method's comparator as an input of a rule; none without one."""
+        comparator = self.comparator_of(name)
+        return {} if comparator is None else {"comparator": self.weights(comparator["network"])}
 
     def method_layers(self, name: str) -> list[str]:
         """Return the layers of decoded features that a named method reads; none for methods that take samples."""
@@ -186,6 +200,11 @@ class DecodingQuestions(GeneratorQuestions):
             options |= {"network": self.network_settings(network), "seed": self.config["seed"]}
         if generator is not None:
             options["generator"] = self.generator_settings(generator)
+        if "comparator" in entry:
+            comparator = self.comparator_of(name)
+            network = comparator and self.network_settings(comparator["network"])
+            options["comparator"] = comparator and {"network": network, "layer": comparator["layer"]}
+            options["seed"] = self.config["seed"]
         return {
             "method": self.method_of(name),
             "options": options,
@@ -195,19 +214,22 @@ class DecodingQuestions(GeneratorQuestions):
         }
 
     def fit_inputs(self, wildcards: Any) -> dict:
-        """Return the inputs of learning: samples and the images of the training set."""
+        """Return the inputs of learning: samples, the images of the training set, the weights of a comparator."""
         training = wildcards.training
         stimuli = self.tests[training]["stimuli"] if training in self.tests else training
         return {
             "samples": f"{self.root}/samples/sub-{wildcards.subject}.h5",
             "stimuli": f"{self.root}/stimuli/{stimuli}.h5",
+            **self.comparator_inputs(wildcards.method),
         }
 
     def fit_settings(self, wildcards: Any) -> dict:
         """Return what learning needs to know."""
         training = wildcards.training
         split = next(test for name, test in self.tests.items() if training_name(self.tests, name) == training)
-        return {**self._method(wildcards.method), "split": split}
+        settings = self._method(wildcards.method)
+        learned = {key: value for key, value in settings["options"].items() if key not in OF_TESTS}
+        return {**settings, "options": learned, "split": split}
 
     def reconstruct_inputs(self, wildcards: Any) -> dict:
         """Return the inputs of a reconstruction: decoded features, true features, or samples and what was learned."""

@@ -132,7 +132,7 @@ class ImportQuestions(FetchQuestions, DecodingQuestions):
             file
             for decoder, roi in self.decoded
             if decoder in self.published_decoders()
-            for subject in self.subjects
+            for subject in self.decoder_subjects(decoder, roi)
             for file in self.decoded_files(decoder, f"sub-{subject}_roi-{roi}")
         ]
 

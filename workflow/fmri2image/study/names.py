@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
+from fmri2image.core.arrays import shorten
 from fmri2image.core.errors import ConfigError
 from fmri2image.preprocess.derivatives import derivatives_settings
+from fmri2image.reconstruct.adversarial.choices import check_end2end
 from fmri2image.reconstruct.choices import check_choices
 from fmri2image.study.available import Skipped
 from fmri2image.study.check import known_name
 from fmri2image.study.raw import BRAIN, MANIFESTED, RAW
-from fmri2image.study.sources import SourceChecks
+from fmri2image.study.sources import SourceChecks, known_layers
 
 # Those of samples.names, which is too heavy to import here; a test holds them equal.
 IMAGERY_ORDERS = ("ds001506",)
@@ -92,7 +94,7 @@ class NameChecks(SourceChecks):
                 f"config: tests.{name}.{key}: chance of a cross-validated test is refitted with all stimuli as lures; leave "
                 f"{key} out, or give training instead of leave_out."
             )
-        if self.source == "miyawaki2008":
+        if self.source == "miyawaki2008" and self.lures_by_kind(name):
             raise ConfigError(
                 f"config: tests.{name}.{key}: source '{self.source}' has no table of kinds; leave {key} out."
             )
@@ -114,6 +116,9 @@ class NameChecks(SourceChecks):
             self._check_norm_reference(name, decoder["norm_reference"])
         for name, method in self.methods.items():
             check_choices(method, f"config: reconstruct.methods.{name}")
+            check_end2end(method, f"config: reconstruct.methods.{name}")
+            if method.get("comparator"):
+                self._check_comparator(name, method["comparator"])
             if "decoder" in method:
                 known_name(method["decoder"], self.decoders, f"reconstruct.methods.{name}.decoder", "decode.decoders")
                 layers = self.decoder_layers(method["decoder"])
@@ -124,6 +129,12 @@ class NameChecks(SourceChecks):
                         f"config: reconstruct.methods.{name}.decoder: '{method['decoder']}' decodes absolute features, from "
                         "which no image can be made."
                     )
+
+    def _check_comparator(self, name: str, comparator: Mapping) -> None:
+        where, network = f"reconstruct.methods.{name}.comparator", comparator["network"]
+        known_name(network, self.networks, f"{where}.network", "features.networks")
+        layers = known_layers(self.networks[network]["network"])
+        known_name(comparator["layer"], layers, f"{where}.layer", "the layers of that network")
 
     def _check_decode_jobs(self) -> None:
         """Check that decoders differ in the names of rules, where a hyphen is an underscore and a layer may follow."""
@@ -140,6 +151,8 @@ class NameChecks(SourceChecks):
     def _check_analyses(self) -> None:
         for i, row in enumerate(self.analyses):
             known_name(row["method"], self.methods, f"analyses.{i}.method", "reconstruct.methods")
+            for subject in row.get("subjects", ()):
+                known_name(subject, self.subjects, f"analyses.{i}.subjects", "subjects")
             for test in row["tests"]:
                 known_name(test, self.tests, f"analyses.{i}.tests", "tests")
                 if "leave_out" in self.tests[test] and "refit_permutations" not in row:
@@ -186,6 +199,13 @@ class NameChecks(SourceChecks):
             left_out = [one for one in self.skipped if one.what.startswith(f"method {method},")]
             reason = f": {left_out[0].what} is left out, because {left_out[0].reason}" if left_out else ""
             raise ConfigError(f"config: report.primary: no analysis takes method '{method}' to area '{roi}'{reason}.")
+        rows = [row for row in self.analyses if row["method"] == method and roi in row["rois"]]
+        lacking = [subject for subject in self.subjects if subject not in self.analysed_subjects(rows)]
+        if lacking:
+            raise ConfigError(
+                f"config: report.primary: the analyses of method '{method}' on area '{roi}' leave out subject "
+                f"{shorten(lacking)}; name a method that runs for every subject."
+            )
 
     def _check_judges(self) -> None:
         for name, judge in self.judges.items():

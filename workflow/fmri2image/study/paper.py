@@ -1,24 +1,17 @@
 """What the figures of a paper ask of a study: which method, area and test stand for which of the paper's.
 
-The chapter ``report.paper`` gives roles their names, as in Shen et al. 2019 (PLOS CB). A figure whose reconstructions no
-analysis makes is left out, and the first page says why.
+The chapter ``report.paper`` gives roles their names; what roles, figures and plots a paper has says its module in
+`study.papers`. A figure whose reconstructions no analysis makes is left out, and the first page says why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.study.available import Skipped
 from fmri2image.study.check import known_name
-from fmri2image.study.paths import TRUE_FEATURES
+from fmri2image.study.papers import PaperFacts, paper_facts
 from fmri2image.study.reporting import ReportQuestions
-
-# Methods of the chapter by role: one name, or a mapping from the words of the figure to names.
-SINGLE = ("pixels", "generator", "imagery")
-SEVERAL = ("layer_sets", "single_layers", "pixel_starts", "latent_starts")
-# Roles whose figures say that images come out of a deep generator; those of all others say that they do not.
-THROUGH_GENERATOR = ("generator", "latent_starts")
-DATA = "ds001506"  # of the paper
 
 
 class PaperQuestions(ReportQuestions):
@@ -29,10 +22,21 @@ class PaperQuestions(ReportQuestions):
         """The chapter ``report.paper``; empty for none."""
         return self.config["report"].get("paper") or {}
 
+    @cached_property
+    def paper_facts(self) -> PaperFacts:
+        """Roles, figures and plans of the paper that the chapter names."""
+        return paper_facts(self.paper["name"])
+
+    @property
+    def paper_category(self) -> str:
+        """Chapter of the report for the paper's figures."""
+        return self.paper_facts.category
+
     @property
     def has_data_of_the_paper(self) -> bool:
         """Whether these are the measurements that the published values come from."""
-        return not self.simulated and (self.collection == DATA or self.dataset.startswith(DATA))
+        data = self.paper_facts.data
+        return not self.simulated and (self.collection == data or self.dataset.startswith(data))
 
     @property
     def paper_root(self) -> str:
@@ -40,41 +44,57 @@ class PaperQuestions(ReportQuestions):
         return f"{self.root}/figures/{self.paper['name']}"
 
     def paper_method(self, role: str) -> str:
-        """Return the method of a role of `SINGLE`; imagery falls back on pixels, and no name is an empty text."""
+        """Return the method of a role with one name, or of the role in whose place it stands; empty where none is named."""
         methods = self.paper.get("methods", {})
-        return methods.get(role) or (methods.get("pixels", "") if role == "imagery" else "")
+        return methods.get(role) or methods.get(self.paper_facts.fallbacks.get(role, ""), "")
 
     def paper_methods(self, role: str) -> dict[str, str]:
-        """Return the methods of a role of `SEVERAL` by the words of the figure."""
+        """Return the methods of a role with several names by the words of the figure."""
         return self.paper.get("methods", {}).get(role, {})
 
     def paper_test(self, role: str) -> str:
-        """Return the test of a role (natural, shapes, letters, imagery, fixation); empty for none."""
+        """Return the test of a role, such as natural or shapes; empty for none."""
         return self.paper.get("tests", {}).get(role, "")
 
     @cached_property
-    def _analysed(self) -> set[tuple[str, str, str]]:
-        return {(row["method"], roi, test) for row in self.analyses for roi in row["rois"] for test in row["tests"]}
+    def _analysed(self) -> dict[tuple[str, str, str], list[str]]:
+        """Subjects for whom some analysis reconstructs, by method, area and test."""
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for row in self.analyses:
+            for roi in row["rois"]:
+                for test in row["tests"]:
+                    found.setdefault((row["method"], roi, test), []).extend(self.row_subjects(row))
+        return {key: [one for one in self.subjects if one in named] for key, named in found.items()}
 
-    def paper_makes(self, method: str, roi: str, test: str) -> bool:
-        """Tell whether some analysis reconstructs a test of an area with a method."""
-        return (method, roi, test) in self._analysed
+    def paper_subjects(self, method: str, roi: str, test: str) -> list[str]:
+        """Return the subjects for whom some analysis reconstructs a test of an area with a method."""
+        return self._analysed.get((method, roi, test), [])
 
-    def paper_images(
-        self, method: str, roi: str, test: str, subjects: Sequence[str] | None = None, ceiling: bool = False
-    ) -> list[str]:
-        """Return the reconstructions of some subjects, all without a choice, then those of true features if asked."""
-        sources = [f"sub-{subject}_roi-{roi}" for subject in (self.subjects if subjects is None else subjects)]
-        if ceiling and TRUE_FEATURES in self.drawn_sources(method, test):
-            sources.append(TRUE_FEATURES)
-        return [f"{self.root}/reconstruct/{method}/{source}_{test}.h5" for source in sources]
+    def paper_makes(self, method: str, roi: str, test: str, subject: str | None = None) -> bool:
+        """Tell whether some analysis reconstructs a test of an area with a method, for a subject or for anybody."""
+        made = self.paper_subjects(method, roi, test)
+        return bool(made) if subject is None else subject in made
+
+    @cached_property
+    def paper_first(self) -> str:
+        """The subject of figures of one subject: the first of those for whom most of the paper's methods are run."""
+        named = self.paper.get("methods", {}).values()
+        mine = {name for one in named for name in (one.values() if isinstance(one, dict) else [one])}
+        counts = {
+            subject: sum(key[0] in mine and subject in made for key, made in self._analysed.items())
+            for subject in self.subjects
+        }
+        return max(self.subjects, key=lambda subject: counts[subject])
 
     def paper_stimuli(self, test: str) -> str:
         """Return the stimuli of a test."""
         return f"{self.root}/stimuli/{self.tests[test]['stimuli']}.h5"
 
-    def paper_lacks(self, wanted: Iterable[tuple[str, str, str]]) -> str:
-        """Return why a figure cannot be drawn: the first (method, roi, test) without an analysis; empty if none lacks."""
+    def paper_lacks(self, wanted: Iterable[tuple[str, str, str]], subject: str | None = None) -> str:
+        """Return why a figure cannot be drawn: the first (method, roi, test) without an analysis; empty if none lacks.
+
+        With a subject, an analysis of others is none.
+        """
         for method, roi, test in wanted:
             if not method or not test:
                 return f"report.paper names no {'method' if not method else 'test'} for it"
@@ -85,6 +105,8 @@ class PaperQuestions(ReportQuestions):
                 )
                 what = f"{method} on area {roi} and test {test}"
                 return f"{what} is left out, see there" if asked else f"no analysis runs {what}"
+            if subject is not None and not self.paper_makes(method, roi, test, subject):
+                return f"no analysis runs {method} on area {roi} and test {test} of subject {subject}"
         return ""
 
     def paper_lures(self, test: str) -> str:
@@ -112,10 +134,10 @@ class PaperQuestions(ReportQuestions):
         for role, test in self.paper.get("tests", {}).items():
             known_name(test, self.tests, f"{where}.tests.{role}", "tests")
         methods = self.paper.get("methods", {})
-        for role in SINGLE:
+        for role in self.paper_facts.single:
             if methods.get(role):
                 self._check_role(role, methods[role], f"{where}.methods.{role}")
-        for role in SEVERAL:
+        for role in self.paper_facts.several:
             for words, name in methods.get(role, {}).items():
                 self._check_role(role, name, f"{where}.methods.{role}.{words}")
         areas, place = self._known_areas, "samples.masks, samples.unions and the areas of the analyses"
@@ -126,9 +148,12 @@ class PaperQuestions(ReportQuestions):
             known_name(area, areas, f"{where}.areas", place)
 
     def _check_role(self, role: str, name: str, where: str) -> None:
-        """Check that a method exists, and has a generator if and only if the figures of its role say so."""
+        """Check that a method exists, and has a generator if and only if the figures say so, where they do."""
         known_name(name, self.methods, where, "reconstruct.methods")
-        wanted, generator = role in THROUGH_GENERATOR, self.generator_of(name)
+        told = self.paper_facts.through_generator
+        if told is None:
+            return
+        wanted, generator = role in told, self.generator_of(name)
         if wanted and generator is None:
             raise ConfigError(
                 f"config: {where}: method '{name}' has no generator, and the figures say that it has one; name a method "

@@ -1,4 +1,4 @@
-"""Image figures and movies of Shen et al. 2019 (PLOS CB): which a configuration can draw, and from which files."""
+"""Image figures and movies of a paper: which a configuration can draw, and from which files."""
 
 import re
 from collections.abc import Mapping
@@ -7,14 +7,12 @@ from typing import Any
 
 from fmri2image.core.errors import ConfigError
 from fmri2image.study.check import known_name
-from fmri2image.study.paper_image_plans import SUBJECTS_OF_S2, ImagePlans
+from fmri2image.study.paper import PaperQuestions
+from fmri2image.study.paper_image_plans import ImagePlans
+from fmri2image.study.papers.shen2019 import IMAGE_FIGURES, MOVIES
 from fmri2image.study.paths import TRUE_FEATURES
 
-IMAGE_FIGURES = (
-    "fig2", "fig3a", "fig4a", "fig6a", "fig6b", "fig7a", "fig8a", "fig8b", "fig8c",
-    "s2", "s3", "s5", "s6", "s7", "s8", "s10", "s11", "s14", "s16", "s20",
-)  # fmt: skip
-MOVIES = ("movie_s1", "movie_s2", "movie_s3")
+__all__ = ["IMAGE_FIGURES", "MOVIES", "PaperImages", "figure_number", "part_cells"]
 
 
 def figure_number(figure: str) -> str:
@@ -23,7 +21,7 @@ def figure_number(figure: str) -> str:
     return {"fig": f"Fig. {number}{letter.upper()}", "s": f"S{number} Fig.", "movie_s": f"S{number} Movie"}[kind]
 
 
-class PaperImages(ImagePlans):
+class PaperImages(PaperQuestions):
     """Names, inputs and settings of the image figures and of the movies."""
 
     def image_figures(self) -> dict[str, dict]:
@@ -78,20 +76,23 @@ class PaperImages(ImagePlans):
         """
         super().check_paper()
         for figure in self.paper.get("images", {}):
-            known_name(figure, (*IMAGE_FIGURES, *MOVIES), "report.paper.images", "the image figures")
-            if figure in ("fig8a", "fig8b"):
+            facts = self.paper_facts
+            known_name(figure, (*facts.image_figures, *facts.movies), "report.paper.images", "the image figures")
+            if figure in facts.ranked:
                 raise ConfigError(
-                    f"config: report.paper.images: the images of {figure} are those with the "
-                    f"{'highest' if figure == 'fig8a' else 'lowest'} scores; take the key out."
+                    f"config: report.paper.images: the images of {figure} are those with the {facts.ranked[figure]} scores; "
+                    "take the key out."
                 )
 
     # Which figures ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def _drawn_images(self) -> dict[str, dict]:
-        found = {}
-        for figure in IMAGE_FIGURES if self.paper else ():
-            settings, reason = self._image_figure(figure)
+        if not self.paper:
+            return {}
+        found, plans = {}, self.paper_facts.images(self)
+        for figure in self.paper_facts.image_figures:
+            settings, reason = self._image_figure(plans, figure)
             if reason:
                 self.skip_figure(figure, reason)
             else:
@@ -100,47 +101,44 @@ class PaperImages(ImagePlans):
 
     @cached_property
     def _made_movies(self) -> dict[str, dict]:
-        found = {}
-        plans = {
-            "movie_s1": ("natural", "generator", "Natural images, with the DGN"),
-            "movie_s2": ("shapes", "pixels", "Artificial shapes, without the DGN"),
-            "movie_s3": ("imagery", "imagery", "Imagined images, without the DGN"),
-        }
-        for figure, (role, method_role, title) in plans.items() if self.paper else ():
+        if not self.paper:
+            return {}
+        found, plans = {}, self.paper_facts.images(self)
+        for figure, (role, method_role, title) in self.paper_facts.movies.items():
             test, method, area = self.paper_test(role), self.paper_method(method_role), self.paper["area"]
-            reason = self.paper_lacks([(method, area, test)])
+            reason = self.paper_lacks([(method, area, test)], self.paper_first)
             if not reason and not self.methods[method].get("snapshots", 0):
                 reason = f"method {method} keeps no images along the way (set its snapshots)"
             if reason:
                 self.skip_figure(figure, reason)
                 continue
             found[figure] = {
-                **self._words(figure, title, "", self._about_first),
+                **self._words(figure, title, "", plans.about_first),
                 "test": test,
                 "set": self.tests[test]["stimuli"],
                 "method": method,
-                "subject": self.subjects[0],
+                "subject": self.paper_first,
                 "roi": area,
-                "choice": self.image_choice(figure, 8),
+                "choice": plans.image_choice(figure, 8),
                 "simulated": self.simulated,
             }
         return found
 
-    def _image_figure(self, figure: str) -> tuple[dict, str]:
+    def _image_figure(self, plans: ImagePlans, figure: str) -> tuple[dict, str]:
         """Return the settings of a figure, and why it cannot be drawn (empty if it can)."""
-        many = len(self.subjects) > SUBJECTS_OF_S2
-        if figure == "s2" and many:
-            return {}, f"with more than {SUBJECTS_OF_S2} subjects it is drawn as s3"
-        if figure == "s3" and not many:
-            return {}, f"it is s2 of a study with more than {SUBJECTS_OF_S2} subjects (ds001246)"
-        plan = self.image_plan(figure)
+        elsewhere = plans.left_out(figure)
+        if elsewhere:
+            return {}, elsewhere
+        plan = plans.image_plan(figure)
         title, words, placing, parts, choice = (plan[key] for key in ("title", "words", "placing", "parts", "choice"))
         cells = [cell for part in parts for cell in part_cells(part)]
         if not cells:
             return {}, plan["lacking"]
         if not all(cell["roi"] for cell in cells if cell["subject"]):
             return {}, "report.paper names no early area"
-        reason = self.paper_lacks((cell["method"], cell["roi"], cell["test"]) for cell in cells if cell["subject"])
+        measured = [cell for cell in cells if cell["subject"]]
+        lacks = (self.paper_lacks([(one["method"], one["roi"], one["test"])], one["subject"]) for one in measured)
+        reason = next(filter(None, lacks), "")
         if not reason and choice["how"] in ("best", "worst") and not self.scored(parts[0]["test"]):
             reason = f"images of test {parts[0]['test']} cannot be scored without pictures"
         if reason:
@@ -152,18 +150,17 @@ class PaperImages(ImagePlans):
     def _words(self, figure: str, title: str, words: str, about: str) -> dict:
         """Return the texts of a figure."""
         detail = f" {words}" if words else ""
-        display = (
-            "Images are shown as reconstructed, values clipped to the range of pixels; the original stretches them "
-            "between their 2nd and 98th percentiles."
+        facts = self.paper_facts
+        frames = (
+            "" if figure in facts.movies else " Black frames: what was shown or imagined; grey frames: reconstructions."
         )
-        frames = "" if figure in MOVIES else " Black frames: what was shown or imagined; grey frames: reconstructions."
         if "DGN" in title:
             detail += " DGN: deep generator network."
-        paper = f"{figure_number(figure)} of Shen et al. 2019 (PLOS CB)"
+        paper = f"{figure_number(figure)} of {facts.words}"
         return {
             "figure": figure,
             "heading": f"{figure_number(figure)} · {title} · {about}",
-            "caption": f"{paper}: {title[0].lower()}{title[1:]} ({about}).{detail}{frames} {display}",
+            "caption": f"{paper}: {title[0].lower()}{title[1:]} ({about}).{detail}{frames} {facts.display}".rstrip(),
         }
 
     def _cell_file(self, cell: Mapping) -> str:

@@ -1,6 +1,6 @@
 """Where a study's files lie, and which of them a whole run makes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -59,6 +59,15 @@ class Paths(Available):
 
     # Reconstructions and scores ---------------------------------------------------------------------------------------
 
+    def row_subjects(self, row: Mapping) -> list[str]:
+        """Return the subjects of an analysis: those that it names, or all."""
+        return [subject for subject in self.subjects if subject in row.get("subjects", self.subjects)]
+
+    def analysed_subjects(self, rows: Iterable[Mapping]) -> list[str]:
+        """Return the subjects that some of these analyses have, in the order of the study."""
+        named = {subject for row in rows for subject in self.row_subjects(row)}
+        return [subject for subject in self.subjects if subject in named]
+
     def network_of(self, method: str) -> str | None:
         """Return the network whose decoded features a named method takes, if any."""
         decoder = self.methods[method].get("decoder")
@@ -68,7 +77,11 @@ class Paths(Available):
         """Return the sources of reconstructions: ``sub-…_roi-…`` per subject and area, and the true-feature ceiling."""
         rows = [row for row in self.analyses if row["method"] == method and test in row["tests"]]
         rois = dict.fromkeys(roi for row in rows for roi in row["rois"])
-        found = [f"sub-{subject}_roi-{roi}" for roi in rois for subject in self.subjects]
+        found = [
+            f"sub-{subject}_roi-{roi}"
+            for roi in rois
+            for subject in self.analysed_subjects(row for row in rows if roi in row["rois"])
+        ]
         network = self.network_of(method)
         ceiling = network and any(row.get("ceiling", True) for row in rows)
         return [*found, TRUE_FEATURES] if ceiling and self.featured(network, self.tests[test]["stimuli"]) else found
@@ -115,11 +128,19 @@ class Paths(Available):
     def decoder_rows(self) -> list[dict]:
         """Decoders with their areas and tests, those of methods before those whose features alone are analysed."""
         found = [
-            {"decoder": self.methods[row["method"]]["decoder"], "rois": row["rois"], "tests": row["tests"]}
+            {
+                "decoder": self.methods[row["method"]]["decoder"],
+                **{key: row[key] for key in ("rois", "tests", "subjects") if key in row},
+            }
             for row in self.analyses
             if "decoder" in self.methods[row["method"]]
         ]
         return [*found, *self.decode_analyses]
+
+    def decoder_subjects(self, decoder: str, roi: str | None = None) -> list[str]:
+        """Return the subjects for whom some analysis needs a decoder, on an area or on any."""
+        rows = [row for row in self.decoder_rows if row["decoder"] == decoder]
+        return self.analysed_subjects(row for row in rows if roi is None or roi in row["rois"])
 
     def accuracy_tests(self, decoder: str) -> dict[str, dict]:
         """Return the tests of a decoder whose decoded features can be compared with true ones."""
@@ -137,7 +158,7 @@ class Paths(Available):
             f"{self.root}/evaluate/features/{decoder}/sub-{subject}_roi-{roi}_accuracy.tsv"
             for decoder, roi in self.decoded
             if self.accuracy_tests(decoder)
-            for subject in self.subjects
+            for subject in self.decoder_subjects(decoder, roi)
         ]
 
     def mapped_decoders(self) -> list[str]:
@@ -159,16 +180,22 @@ class Paths(Available):
             for row in self.decoder_rows
             if chosen["roi"] in row["rois"] and chosen["test"] in row["tests"]
         }
-        return all(
+        return bool(self.raw_absolute_subjects()) and all(
             chosen[key] in made and chosen["test"] in self.accuracy_tests(chosen[key]) for key in ("raw", "absolute")
         )
+
+    def raw_absolute_subjects(self) -> list[str]:
+        """Return the subjects for whom both decoders of that figure run."""
+        chosen = self.config["report"]["raw_absolute"]
+        raw, absolute = (self.decoder_subjects(chosen[key], chosen["roi"]) for key in ("raw", "absolute"))
+        return [subject for subject in raw if subject in absolute]
 
     def selection_files(self) -> list[str]:
         """Return the tables that say from which areas voxels were chosen."""
         return [
             f"{self.root}/decode/{decoder}/{self.decoders[decoder]['network']}/maps/sub-{subject}_areas.tsv"
             for decoder in self.mapped_decoders()
-            for subject in self.subjects
+            for subject in self.decoder_subjects(decoder)
         ]
 
     @property
@@ -194,7 +221,8 @@ class Paths(Available):
         if "norm_correction" not in chosen:
             return []
         rows = [row for row in self.analyses if primary["roi"] in row["rois"] and self.norm_test() in row["tests"]]
-        analysed = {row["method"] for row in rows}
+        first = self.subjects[0]  # the figure is of this subject
+        analysed = {row["method"] for row in rows if first in self.row_subjects(row)}
         alike = {
             name
             for name, entry in self.methods.items()

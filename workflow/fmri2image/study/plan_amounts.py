@@ -26,6 +26,7 @@ EVALUATIONS = {"lbfgs": 1.1, "descent": 1.0}
 # What reconstruct.batches makes of the rule's 8 GB: room beside Python and VGG19, what an image takes per byte of its
 # features (VGG19: 447 MB for 59), and the largest batch on a CPU.
 MATCHING_GB, MATCHING_FACTOR, MOST_MATCHED = 6.7, 7.5, 64
+REPEATS = 5  # of training images in ds001506
 
 
 class Amounts:
@@ -253,6 +254,34 @@ class Amounts:
         rows = min(study.networks[network]["batch"], self.count(stimulus_set))
         return self._units(network, _layers(job, "features")) * rows * FLOAT
 
+    def trained_tflop(self, job: Job) -> float:
+        """10^12 operations of the forward passes of training `end2end`; the rate has those back."""
+        from fmri2image.study.plan_networks import end2end_tflop
+
+        study, method = self.study, job.wildcards.get("method")
+        if method is None or "architecture" not in study.methods[method]:
+            return 0.0
+        entry, comparator = study.methods[method], study.comparator_of(method)
+        name = comparator and study.networks[comparator["network"]]["network"]
+        layer = comparator["layer"] if comparator else ""
+        once = end2end_tflop(entry["architecture"], self._n_voxels, name, layer, entry["adversarial_weight"] > 0)
+        batch, steps = entry.get("batch", 64), entry.get("steps")
+        if steps is None:
+            training = job.wildcards.get("training") or training_name(study.tests, job.wildcards["test"])
+            steps = ceil(entry["epochs"] * self._training_trials(training, entry.get("n_images")) / batch)
+        refits = self.refits(job) if job.rule == "refit_permuted" else 1
+        return once * batch * steps * refits
+
+    def _training_trials(self, training: str, n_images: int | None) -> int:
+        study = self.study
+        stimuli = study.tests[training]["stimuli"] if training in study.tests else training
+        repeats = REPEATS
+        if study.simulated:
+            repeats = study.config["acquire"]["simulate"]["stimulus_sets"][stimuli]["repeats"]
+        else:
+            self.notes[f"{REPEATS} trials of every image of {stimuli} are assumed to train"] = None
+        return repeats * min(self.count(stimuli), n_images or self.count(stimuli))
+
     def _generator_tflop(self, method: str) -> float:
         from fmri2image.study.plan_networks import generator_tflop
 
@@ -328,6 +357,7 @@ DRIVERS: dict[str, Callable[[Amounts, Job], float]] = {
     "pruned_gb": Amounts.pruned_gb,
     "gram_gb": Amounts.gram_gb,
     "matching_tflop": Amounts.matching_tflop,
+    "trained_tflop": Amounts.trained_tflop,
     "batch_gb": Amounts.batch_gb,
     "refits": Amounts.refits,
     "network_refits": Amounts.network_refits,

@@ -9,7 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import Network
+from fmri2image.reconstruct.adversarial.architecture import ARCHITECTURES
+from fmri2image.reconstruct.adversarial.discriminator import Discriminator
 from fmri2image.reconstruct.generators import build_generator
+from fmri2image.reconstruct.generators.deepsim import DeepGenerator
 
 
 @cache
@@ -34,6 +37,30 @@ def generator_tflop(name: str) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         generator(torch.empty((1, *generator.latent_shape), device="meta"))
     return counter.get_total_flops() / 1e12
+
+
+@cache
+def end2end_tflop(architecture: str, n_voxels: int, network: str | None, layer: str, judged: bool) -> float:
+    """Return the 10^12 floating-point operations of the forward passes of `end2end` for one trial of one iteration.
+
+    Parameters
+    ----------
+    architecture : str
+    n_voxels : int
+    network : str or None
+        The comparator, which sees the real image and the generated one.
+    layer : str
+    judged : bool
+        Whether there is a discriminator, which judges the real image once and the generated one twice.
+    """
+    table = ARCHITECTURES[architecture]
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        images = DeepGenerator("end2end", table.generator(n_voxels)).inside(torch.empty(1, n_voxels))
+        if judged:
+            judge = Discriminator(table)
+            judge(images.repeat(3, 1, 1, 1), tuple(torch.empty(3, units) for units in judge.dropped))
+    compared = 0.0 if network is None else 2 * _forward_tflop(network, (layer,))
+    return counter.get_total_flops() / 1e12 + compared
 
 
 @cache

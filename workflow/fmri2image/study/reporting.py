@@ -60,7 +60,7 @@ class ReportQuestions(DataQuestions):
         return {
             key: [
                 f"{self.root}/evaluate/features/{chosen[key]}/sub-{subject}_roi-{chosen['roi']}_units.h5"
-                for subject in self.subjects
+                for subject in self.raw_absolute_subjects()
             ]
             for key in ("raw", "absolute")
         }

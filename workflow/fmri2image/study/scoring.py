@@ -52,7 +52,7 @@ class ScoringQuestions(DecodingQuestions):
 
     def _kinds(self, test: str) -> dict[str, str]:
         """Return the table of kinds as an input, for a test that chooses its lures by them."""
-        return {"kinds": f"{self.root}/stimuli/stimuli.tsv"} if self.lures[test] else {}
+        return {"kinds": f"{self.root}/stimuli/stimuli.tsv"} if self.lures_by_kind(test) else {}
 
     def score_images_settings(self, wildcards: Any) -> dict:
         """Return what image scores need to know."""
@@ -94,7 +94,7 @@ class ScoringQuestions(DecodingQuestions):
             sets = sorted({test["stimuli"] for test in tests.values()} | set(self.training_sets(tests)))
             inputs["accuracy"] = [
                 f"{self.root}/evaluate/features/{decoder}/{mine}{roi}_accuracy.tsv"
-                for roi in self.decoder_rois(decoder)
+                for roi in self.recovery_rois(decoder)
             ]
             inputs["features"] = [
                 file for stimulus_set in sets for file in self.feature_files(self.network_of(name), stimulus_set)
@@ -115,10 +115,14 @@ class ScoringQuestions(DecodingQuestions):
             settings |= {key: chosen[key] for key in ("tests", "layers")}
             settings |= {
                 "decoder": chosen["decoder"],
-                "rois": self.decoder_rois(decoder),
+                "rois": self.recovery_rois(decoder),
                 "seed": self.config["seed"],
             }
         return settings
+
+    def recovery_rois(self, decoder: str) -> list[str]:
+        """Return the areas in which a decoder is needed for every subject."""
+        return [roi for roi in self.decoder_rois(decoder) if self.decoder_subjects(decoder, roi) == self.subjects]
 
     def recovery_modules(self) -> list[str]:
         """Return the module of the primary method's decoder, which is fitted again to responses without noise."""
@@ -196,7 +200,7 @@ class ScoringQuestions(DecodingQuestions):
             reference = self.decoders[self.methods[name]["decoder"]]["norm_reference"]
             if reference != "training":
                 inputs["reference"] = self.feature_files(network, reference, self.method_layers(name))
-        return inputs | self.generator_inputs(name)
+        return inputs | self.generator_inputs(name) | self.comparator_inputs(name)
 
     def refit_settings(self, wildcards: Any) -> dict:
         """Return what refitting needs to know."""

@@ -52,8 +52,18 @@ DEPTHS = {
     "vgg-small": (2, 2, 2, 2, 2),
     "vgg-small-leaky": (2, 2, 2, 2, 2),
 }
+# Layers of CaffeNet, which has no blocks; the test holds them equal too.
+CAFFENET = ("conv1", "pool1", "conv2", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7", "fc8")
 PATCHES = 10  # along a side of the figures of miyawaki2008
 NEEDED = {"shipped": "weights", "registry": "entry", "train": "training"}
+
+
+def known_layers(network: str) -> list[str]:
+    """Return the layers of a network, from shallow to deep."""
+    if network == "caffenet":
+        return list(CAFFENET)
+    depths = enumerate(DEPTHS[network], 1)
+    return [*(f"conv{block}_{n}" for block, depth in depths for n in range(1, depth + 1)), "fc6", "fc7", "fc8"]
 
 
 def check_pictures(config: Mapping[str, Any]) -> None:
@@ -128,11 +138,8 @@ class SourceChecks(PlaceChecks):
         needed, network = NEEDED[entry["source"]], entry["network"]
         if needed not in entry:
             raise ConfigError(f"config: {where}: source '{entry['source']}' needs the key '{needed}'.")
-        convolutions = [
-            f"conv{block}_{n}" for block, depth in enumerate(DEPTHS[network], 1) for n in range(1, depth + 1)
-        ]
         for layer in entry["layers"]:
-            known_name(layer, [*convolutions, "fc6", "fc7", "fc8"], f"{where}.layers", f"the layers of {network}")
+            known_name(layer, known_layers(network), f"{where}.layers", f"the layers of {network}")
         for stimulus_set in entry.get("published", {}):
             known_name(stimulus_set, self.stimulus_sets, f"{where}.published", "stimulus_sets")
         owner = SAME_WEIGHTS.get(network, network)

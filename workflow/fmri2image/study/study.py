@@ -14,6 +14,7 @@ from fmri2image.study.paper_figures import PaperFigures
 from fmri2image.study.paper_scores import PaperScoreQuestions
 from fmri2image.study.scoring import ScoringQuestions
 from fmri2image.study.sources import check_pictures
+from fmri2image.study.trainings import TrainingQuestions
 
 
 def load_study(config: Mapping[str, Any]) -> "Study":
@@ -26,5 +27,5 @@ def load_study(config: Mapping[str, Any]) -> "Study":
     return study
 
 
-class Study(NameChecks, AdoptedQuestions, ScoringQuestions, PaperScoreQuestions, PaperFigures):
+class Study(NameChecks, AdoptedQuestions, ScoringQuestions, PaperScoreQuestions, PaperFigures, TrainingQuestions):
     """A checked configuration with the questions that rules ask, stage by stage."""

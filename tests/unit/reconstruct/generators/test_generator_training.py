@@ -18,9 +18,10 @@ from torch.nn import functional
 from fmri2image.core.digest import WORKFLOW
 from fmri2image.core.errors import ConfigError, DataError
 from fmri2image.core.seeds import seed_for
+from fmri2image.core.training import checkpoint_of
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.weights import sha256
-from fmri2image.features.train import checkpoint_of, chosen_images
+from fmri2image.features.train import chosen_images
 from fmri2image.reconstruct.generators import build_generator, read_bounds
 from fmri2image.reconstruct.generators.adversary import Discriminator
 from fmri2image.reconstruct.generators.ship import quality, ship, upper_bounds

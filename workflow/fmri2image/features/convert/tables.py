@@ -11,12 +11,8 @@ from fmri2image.core.errors import ConfigError
 from fmri2image.features.convert.generators import GENERATORS, generator_steps
 from fmri2image.features.convert.resnet import resnet_arrays
 from fmri2image.features.convert.steps import Layer, Step, convolution, linear
-from fmri2image.features.networks import SAME_WEIGHTS
+from fmri2image.features.networks import SAME_WEIGHTS, caffenet
 from fmri2image.features.networks.vgg import ARCHITECTURES, Architecture
-
-# ilsvrc_2012_mean.npy, blue first; the means that VGG's readme gives; CaffeNet's as End2EndDeepImageReconstruction
-# subtracts them; VGG-Face's from the metadata of vgg_face_dag (there red first).
-MEAN_CAFFENET = (104.0, 117.0, 123.0)
 
 # SD over the positions of a channel (over units in fc layers), averaged over channels and 10,000 natural images:
 # estimated_vgg19_cnn_feat_std.mat of Deep Image Reconstruction.
@@ -151,34 +147,17 @@ def vgg_table(
 
 def _caffenet() -> Table:
     """Return the table of CaffeNet (bvlc_reference_caffenet): AlexNet with pooling before normalisation, 227 pixels."""
-    steps: tuple[Step, ...] = (
-        convolution("conv1", 3, 96, 11, stride=4),
-        *("relu", "max 3 2", "lrn"),
-        convolution("conv2", 96, 256, 5, padding=2, groups=2),
-        *("relu", "max 3 2", "lrn"),
-        convolution("conv3", 256, 384, 3, padding=1),
-        "relu",
-        convolution("conv4", 384, 384, 3, padding=1, groups=2),
-        "relu",
-        convolution("conv5", 384, 256, 3, padding=1, groups=2),
-        *("relu", "max 3 2", "flatten"),
-        linear("fc6", 9216, 4096),
-        "relu",
-        linear("fc7", 4096, 4096),
-        "relu",
-        linear("fc8", 4096, 1000),
-    )
     places = {"conv1": 0, "conv2": 4, "conv3": 8, "conv4": 10, "conv5": 12}
     names = {layer: (layer, f"features.{index}") for layer, index in places.items()}
     names |= {layer: (layer, f"classifier.{index}") for layer, index in (("fc6", 1), ("fc7", 4), ("fc8", 6))}
-    configuration = image_configuration(227, "BGR", MEAN_CAFFENET)
+    size = caffenet.DOMAIN.size
     return Table(
         "caffenet",
         {"name": "caffenet"},
         "caffenet-caffe",
-        configuration,
-        steps,
-        input_shape=(3, 227, 227),
+        image_configuration(size, caffenet.DOMAIN.channels, caffenet.MEAN),
+        caffenet.STEPS,
+        input_shape=(3, size, size),
         torch_names=names,
     )
 
@@ -187,7 +166,7 @@ def _generator(layer: str) -> Table:
     """Return the table of a generator, which makes an image from a layer of CaffeNet."""
     input_shape, steps = generator_steps(layer)
     size = 240 if layer.startswith("norm") else 256  # 15 × 16 and 8 × 32
-    output = {"size": size, "channels": "BGR", "mean": list(MEAN_CAFFENET), "maximum": 255.0}
+    output = {"size": size, "channels": "BGR", "mean": list(caffenet.MEAN), "maximum": 255.0}
     name = f"generator-{layer}"
     return Table(
         name,

@@ -19,6 +19,7 @@ NETWORKS = {
     "vgg-face": "vgg",
     "vgg-small": "vgg",
     "vgg-small-leaky": "vgg",
+    "caffenet": "caffenet",
     "squeezenet1_1": "squeezenet",
     "efficientnet-lite0": "efficientnet",
 }

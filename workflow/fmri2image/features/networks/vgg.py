@@ -84,7 +84,7 @@ ARCHITECTURES = {
     # Imagery in Shen et al. 2019: the same weights, average pooling, a leaky rectifier (code: DeepImageReconstruction).
     "vgg19-leaky": replace(VGG19, pooling="average", slope=0.2),
     "vgg16": VGG16,
-    # Parkhi et al. 2015; means blue first, as its Caffe file wants them.
+    # Parkhi et al. 2015; means of vgg_face_dag's metadata, blue first, as its Caffe file wants them.
     "vgg-face": replace(
         VGG16, units=(4096, 4096, 2622), mean=(93.59396362304688, 104.76238250732422, 129.186279296875)
     ),

@@ -110,6 +110,11 @@ class DeepGenerator(nn.Module):
             x = getattr(self, step.name)(x) if isinstance(step, Layer) else apply_operation(step, x)
         return x
 
+    def inside(self, latent: torch.Tensor) -> torch.Tensor:
+        """Return the middle of the images (n, 3, size, size), in the generator's own domain."""
+        start, stop = self.architecture.offset, self.architecture.offset + self.architecture.size
+        return self.raw(latent)[:, :, start:stop, start:stop]
+
     def forward(self, latent: torch.Tensor) -> torch.Tensor:
         """Return images, differentiably.
 
@@ -123,8 +128,7 @@ class DeepGenerator(nn.Module):
         images : tensor of shape (n, 3, size, size)
             RGB, full intensity = 1, not clipped.
         """
-        start, stop = self.architecture.offset, self.architecture.offset + self.architecture.size
-        return self.domain.to_rgb(self.raw(latent)[:, :, start:stop, start:stop])
+        return self.domain.to_rgb(self.inside(latent))
 
 
 def build(settings: Mapping, weights_path: str | Path | None = None) -> DeepGenerator:

@@ -21,10 +21,10 @@ import torch
 from torch.nn import functional
 
 from fmri2image.acquire.phantom.images import training_images
-from fmri2image.core.errors import ConfigError, DataError
-from fmri2image.core.files import replacing
+from fmri2image.core.errors import ConfigError
 from fmri2image.core.images import to_float
 from fmri2image.core.seeds import seed_for
+from fmri2image.core.training import load_checkpoint, save_checkpoint
 from fmri2image.features.networks import build_network
 from fmri2image.features.networks.base import Network
 from fmri2image.features.train import chosen_images, learning_rate
@@ -184,29 +184,24 @@ class Training:
     def save(self, path: Path) -> None:
         """Write everything that a later start needs."""
         state = {
-            "settings": _summary(self.settings),
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": self.step,
             "losses": self.losses,
         }
-        with replacing(path) as partial:
-            torch.save(state, partial)
+        save_checkpoint(path, _summary(self.settings), state)
 
     def resume(self, path: Path) -> None:
-        """Go on where a checkpoint was written; raises DataError if it belongs to other settings."""
-        state = torch.load(path, weights_only=True)
-        if state["settings"] != _summary(self.settings):
-            raise DataError(
-                f"{path} is the checkpoint of a training with other settings; delete it or choose another path."
-            )
+        """Go on where a checkpoint was written, if it was; raises DataError if it belongs to other settings."""
+        state = load_checkpoint(path, _summary(self.settings))
+        if state is None:
+            return
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         for optimiser, stored in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(stored)
         self.step, self.losses = state["step"], state["losses"]
-        log.info("continuing %s at step %d", path, self.step)
 
 
 def train(
@@ -237,8 +232,7 @@ def train(
     """
     checkpoint = Path(checkpoint)
     training = Training(settings)
-    if checkpoint.exists():
-        training.resume(checkpoint)
+    training.resume(checkpoint)
     stop = settings.steps if stop_at is None else min(stop_at, settings.steps)
     if training.step < stop:
         training.run(checkpoint, stop, every)

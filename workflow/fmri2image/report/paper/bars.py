@@ -1,4 +1,4 @@
-"""Figures 3B, 6C, 8D, 8E, S4, S12, S13, S18, S19, S21 and S22 of Shen et al. 2019: bars of reconstruction quality.
+"""Bars of reconstruction quality, as in several figures of Shen et al. 2019 (PLOS CB, and Front. Comput. Neurosci.).
 
 Means over images with 95 % confidence intervals, from ``statistics.tsv``; chance from the permutations of the same split.
 """
@@ -56,6 +56,8 @@ COLUMNS = {
 ESTIMATE = ("condition", "metric", "subject")
 SPLIT = ("method", "roi", "test", "metric")
 PAPER, QUALITY = "shen2019", "identification"  # rows of the ledger that bars can stand beside
+QUANTITY = "Correct identification (%)"
+DASHED = ("chance", "Dashed: chance, the mean of permutations.")  # words of the legend, and below the panels
 NOTHING = "No image of this figure was scored, so there is nothing to draw."
 BAR, GAP, SIDE = 6.2, 4.0, 12.0  # mm: width of a bar, between groups, left of all panels
 LETTER, TITLE_LETTER = 1.2, 1.45  # mm: an average letter below a group and of a title
@@ -83,7 +85,7 @@ def plotted(inputs: Mapping[str, str], settings: Mapping) -> pd.DataFrame:
     """
     statistics = read_table(inputs["statistics"], subject=str)
     permuted = _by(read_table(inputs["identification"], subject=str), SPLIT)
-    ledger = _printed(inputs["ledger"]) if inputs.get("ledger") else {}
+    ledger = _printed(inputs["ledger"], settings.get("paper", PAPER)) if inputs.get("ledger") else {}
     means = _by(statistics[statistics["analysis"] == "mean"], ESTIMATE)
     tests = _by(statistics[statistics["analysis"].isin(["difference", "above_chance"])], ESTIMATE)
     rows = []
@@ -120,7 +122,11 @@ def draw(table: pd.DataFrame, settings: Mapping) -> plt.Figure:
 
 
 def bar_figure(table: pd.DataFrame, settings: Mapping, sentences: Sequence[str] = ()) -> plt.Figure:
-    """Draw bars of quality, with more sentences below them."""
+    """Draw bars of quality, with more sentences below them.
+
+    Settings may say what the bars are (``quantity``) and what the dashed line is (``dashed``: words of the legend, and a
+    sentence), where it is not identification and its chance.
+    """
     table = table[table["mean"].notna()]
     bars = table[table["drawn"] == "bar"]
     if bars.empty:
@@ -141,7 +147,7 @@ def bar_figure(table: pd.DataFrame, settings: Mapping, sentences: Sequence[str] 
             if row == grid.rows[0]:
                 room = int(grid.slots(panel) * grid.scale(width) / TITLE_LETTER)
                 axes.set_title("\n".join(textwrap.wrap(f"{panel} {n}".strip(), room)), loc="left", size=7)
-        line[0].set_ylabel("\n".join(filter(None, (row, "Correct identification (%)"))), size=7)
+        line[0].set_ylabel("\n".join(filter(None, (row, settings.get("quantity", QUANTITY)))), size=7)
     panels[0][0].set_ylim(0, 112 if table["p_value"].notna().any() else 102)
     band = table["chance_p01"].notna().any()
     entries = [(marks.patch(marks.colour_of(i)), name) for i, name in enumerate(grid.bars) if name]
@@ -151,7 +157,7 @@ def bar_figure(table: pd.DataFrame, settings: Mapping, sentences: Sequence[str] 
     if band:
         entries.append((marks.patch(BAND), marks.CHANCE))
     else:
-        entries.append((plt.Line2D([], [], color=INK, lw=0.8, ls=(0, (3, 2))), "chance"))
+        entries.append((plt.Line2D([], [], color=INK, lw=0.8, ls=(0, (3, 2))), settings.get("dashed", DASHED)[0]))
     if table["published"].notna().any():
         entries.append((plt.Line2D([], [], color=INK, marker=">", ls="", ms=3.2, mfc="white", mew=0.7), "published"))
     return marks.finish(figure, entries, [*_sentences(table, settings, bool(points)), *sentences])
@@ -271,7 +277,7 @@ def _sentences(table: pd.DataFrame, settings: Mapping, points: bool) -> list[str
     if points:
         parts.append("Marks: subjects.")
     if table["chance_p01"].isna().all():
-        parts.append("Dashed: chance, the mean of permutations.")
+        parts.append(settings.get("dashed", DASHED)[1])
     elif (table.loc[table["drawn"] == "bar", "subject"] == POOLED).any() and points:
         parts.append("Chance band of pooled bars: widest of the subjects.")
     if table["published"].notna().any():
@@ -321,10 +327,10 @@ def _test(
     return {"against": "chance", "p_value": above[0]} if above else {"against": np.nan, "p_value": np.nan}
 
 
-def _printed(path: str) -> dict[tuple, float]:
+def _printed(path: str, paper: str) -> dict[tuple, float]:
     """Return the published means as fractions, by condition, metric and subject of ours."""
     table = read_table(path, subject=str, published=str)
-    table = table[(table["paper"] == PAPER) & (table["measure"] == QUALITY) & table["metric"].notna()]
+    table = table[(table["paper"] == paper) & (table["measure"] == QUALITY) & table["metric"].notna()]
     found = {}
     for row in table.to_dict("records"):
         condition = row["condition"].partition(":")[0]  # after the colon the aspect, which the metric tells too

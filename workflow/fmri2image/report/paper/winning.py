@@ -73,7 +73,7 @@ def draw(table: pd.DataFrame, settings: Mapping) -> plt.Figure:
     figure, panels = plt.subplots(1, len(metrics), figsize=(width * MM, HEIGHT * MM), squeeze=False, sharey=True)
     for axes, metric in zip(panels[0], metrics, strict=True):
         _draw_panel(axes, table[table["metric"] == metric], names, subjects)
-        axes.set_title(_words(metric), loc="left", size=7)
+        axes.set_title(similarity_label(metric), loc="left", size=7)
     panels[0][0].set_ylabel("Winning percentage (%)", size=7)
     entries = [(plt.Line2D([], [], color=marks.colour_of(0), lw=1.6, marker="o", ms=3), "all subjects")]
     if len(subjects) > 1:
@@ -112,10 +112,10 @@ def _draw_panel(axes: Axes, table: pd.DataFrame, names: list[str], subjects: lis
     axes.tick_params(axis="x", color=FAINT)
 
 
-def _words(metric: str) -> str:
+def similarity_label(metric: str) -> str:
     """Return the words for what decides."""
     if metric == "human":
         return metric_label("human_identification")
-    if metric == "pixel_correlation":
-        return metric_label("pixel_identification")
+    if metric in ("pixel_correlation", "ssim"):
+        return metric_label(f"{metric.removesuffix('_correlation')}_identification")
     return metric_label(metric.replace("feature_correlation_", "feature_identification_"))
