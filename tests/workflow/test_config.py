@@ -61,6 +61,21 @@ def test_dry_run(repository, path):
         assert jobs["plot_raw_absolute"] == jobs["plot_voxel_selection"] == 1
 
 
+def test_with_the_pictures_every_figure_of_the_paper_is_listed(repository):
+    path = "config/paper-shen2019.yaml"
+    config = read(repository / path)
+    for name in ("train", "test"):
+        (repository / f"pictures/{name}").mkdir(parents=True)
+        config["acquire"]["stimuli"][name]["folder"] = f"pictures/{name}"
+    (repository / path).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    repository.configfile = path
+    jobs = repository.jobs()
+    wanted = {(row["method"], roi, test) for row in config["analyses"] for roi in row["rois"] for test in row["tests"]}
+    ceilings = {(row["method"], test) for row in config["analyses"] if row.get("ceiling", True) for test in row["tests"]}
+    assert jobs["reconstruct_images"] == 3 * len(wanted) + len(ceilings)
+    assert jobs["plot_paper_images"] == 19 and jobs["plot_paper_plot"] == 16 and jobs["make_paper_movie"] == 3
+
+
 def test_a_folder_that_is_not_there_is_one_sentence(repository):
     done = repository.snakemake("-n", configfile="config/own-data.yaml")
     assert done.returncode == 1

@@ -48,6 +48,12 @@ def test_with_images_nothing_is_left_out():
     assert all(shen.scored(test) for test in shen.tests)
 
 
+def test_a_set_taken_out_of_other_runs_has_no_runs_of_its_own():
+    shen = study("paper-shen2019", GIVEN)
+    assert ("icnn-imagery", "fixation") in shen.pairs
+    assert shen.run_sets == ["train", "test", "shapes", "letters", "imagery"]
+
+
 def test_with_training_images_alone_imagery_is_decoded_but_not_scored():
     shen = study("ds001506", {"acquire/stimuli/train/folder": "/pictures"})
     assert ("icnn-leaky", "imagery") in shen.pairs

@@ -59,6 +59,7 @@ class Available(RawFiles):
         responsive = self.config["samples"].get("responsive") or {}
         modulators = self.config["samples"].get("modulators") or {}
         names |= {part["stimulus_set"] for part in (responsive, modulators) if part}
+        names -= set(self.config["samples"].get("apart", {}))  # taken out of the runs of another set, as fixation is
         return [name for name in self.stimulus_sets if name in names]
 
     def sets_of_test(self, test: str) -> set[str]:
