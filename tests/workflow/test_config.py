@@ -71,7 +71,9 @@ def test_with_the_pictures_every_figure_of_the_paper_is_listed(repository):
     repository.configfile = path
     jobs = repository.jobs()
     wanted = {(row["method"], roi, test) for row in config["analyses"] for roi in row["rois"] for test in row["tests"]}
-    ceilings = {(row["method"], test) for row in config["analyses"] if row.get("ceiling", True) for test in row["tests"]}
+    ceilings = {
+        (row["method"], test) for row in config["analyses"] if row.get("ceiling", True) for test in row["tests"]
+    }
     assert jobs["reconstruct_images"] == 3 * len(wanted) + len(ceilings)
     assert jobs["plot_paper_images"] == 19 and jobs["plot_paper_plot"] == 16 and jobs["make_paper_movie"] == 3
 

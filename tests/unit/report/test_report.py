@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from small_study import accuracy, identification
@@ -113,3 +114,13 @@ def test_words_for_metrics_and_sets():
     ]
     assert metric_label("feature_identification_efficientnet-lite0") == "EfficientNet-Lite0 features"
     assert metric_label("feature_identification_vgg") == "vgg features"
+
+
+def test_names_of_many_methods_stand_upright_and_apart(tmp_path):
+    table = identification()
+    copies = [table.assign(method=table["method"] + f"-variant-{i}") for i in range(12)]
+    methods = sorted({name for copy in copies for name in copy["method"]})
+    draw_methods(pd.concat(copies), [str(tmp_path / "many.svg")], {**SETTINGS, "methods": methods})
+    texts = (tmp_path / "many.svg").read_text(encoding="utf-8")
+    upright = re.findall(r'<text style="[^"]*" transform="[^"]*rotate\(-90\)">([^<]*)</text>', texts)
+    assert set(methods) <= set(upright)

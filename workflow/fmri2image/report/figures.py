@@ -33,6 +33,9 @@ from fmri2image.report.style import (
 
 SLOT = 0.8  # share of a category's width that the subjects take
 LEGEND_WIDTH = 100.0  # mm that two columns of the legend take
+MANY = 10  # categories of a panel whose names stand upright
+NEXT_LINE = "\n"
+TITLE_LETTER = 2.0  # mm of a letter above a panel
 
 
 def draw_identification(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping) -> None:
@@ -65,7 +68,12 @@ def draw_methods(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping)
         ``primary``, ``simulated``, ``methods`` (those compared).
     """
     mine = table[table["roi"].isin([settings["primary"]["roi"], CEILING]) & table["method"].isin(settings["methods"])]
-    _draw_panels(mine, "method", lambda name: name.replace("-", "-\n"), outputs, settings)
+    crowded = mine[mine["roi"] != CEILING].groupby("test")["method"].nunique().max() > MANY
+    _draw_panels(mine, "method", (lambda name: name) if crowded else _hyphenated, outputs, settings)
+
+
+def _hyphenated(name: str) -> str:
+    return name.replace("-", "-\n")
 
 
 def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[str], settings: Mapping) -> None:
@@ -76,8 +84,18 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
         return
     tests, subjects = list(dict.fromkeys(measured["test"])), sorted(measured["subject"].unique())
     categories = {test: list(dict.fromkeys(measured.loc[measured["test"] == test, by])) for test in tests}
+    many = max(map(len, categories.values())) > MANY
+    titles = {
+        test: f"{test}{NEXT_LINE if many else ' '}(n = {int(measured.loc[measured['test'] == test, 'n_rows'].max())})"
+        for test in tests
+    }
     widths = [max(len(categories[test]), 1.6) for test in tests]
-    height = 30.0 * len(metrics) + 26.0
+    if many:
+        room = (PAGE_WIDTH - 20.0) / sum(widths)
+        letters = [max(map(len, titles[test].split(NEXT_LINE))) for test in tests]
+        widths = [max(width, n * TITLE_LETTER / room) for width, n in zip(widths, letters, strict=True)]
+    foot = max(len(name) for names in categories.values() for name in names) * 1.2 if many else 0.0
+    height = 30.0 * len(metrics) + 26.0 + foot
     figure, panels = plt.subplots(
         len(metrics),
         len(tests),
@@ -100,12 +118,13 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
             axes.set_ylim(lowest, 103)
             axes.set_yticks([50, 75, 100])
             axes.set_xlim(-0.6, len(categories[test]) - 0.4)
-            axes.set_xticks(range(len(categories[test])), [label(name) for name in categories[test]], size=7)
+            labels = [label(name) for name in categories[test]]
+            axes.set_xticks(range(len(labels)), labels, size=6.5 if many else 7, rotation=90 if many else 0)
             axes.grid(axis="y", lw=0.4, color="0.9", zorder=0)
             axes.tick_params(axis="x", length=0)
         line[0].set_ylabel(f"{metric_label(metric).replace(' features', '')}\n(%)", size=7)
     for test, axes in zip(tests, panels[0], strict=True):
-        axes.set_title(f"{test} (n = {int(measured.loc[measured['test'] == test, 'n_rows'].max())})", loc="left")
+        axes.set_title(titles[test], loc="left")
     top = _legend(figure, subjects, bool((table["roi"] == CEILING).any()))
     note = footnote(settings["simulated"], is_true(table["transductive"]))
     figure.text(1.0 / 180, 1.2 / height, note, size=6, color=FAINT)

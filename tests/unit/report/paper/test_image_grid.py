@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fmri2image.report.paper.grid import LARGEST_CELL, Grid, Unit, arrange, draw_grid
+from fmri2image.report.paper.grid import LARGEST_CELL, Grid, Unit, arrange, column_texts, draw_grid
 from fmri2image.report.sheets import TALLEST
 from fmri2image.report.style import PAGE_WIDTH, PRINT_DPI
 
@@ -142,3 +142,9 @@ def test_a_figure_without_images_says_so(tmp_path):
     output = tmp_path / "figure.svg"
     draw_grid(Grid([], "down", "Seen", ["row"], ["column"]), "Heading", "Note", [str(output)])
     assert "There is no such image" in output.read_text()
+
+
+def test_words_above_narrow_columns_are_broken_before_their_numbers():
+    words = ["Seen", "DNN1", "DNN1–2"]
+    assert column_texts(words, 12.0, 6.5) == words
+    assert column_texts(words, 8.0, 6) == ["Seen", "DNN\n1", "DNN\n1–2"]

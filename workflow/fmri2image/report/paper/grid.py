@@ -5,6 +5,7 @@ table of its reconstructions, right of it or below it.
 """
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.textpath import TextPath
 
 from fmri2image.core.images import resize
 from fmri2image.report.sheets import HEADING_LETTER, NOTE_LETTER, TALLEST, Canvas
@@ -30,6 +32,7 @@ EQUAL = 0.97  # times the size of the largest
 UNIT_GAP = 3.0  # mm between units with a line of reconstructions
 CAPTION = 5.2  # mm below a unit
 COLUMN_WORDS = 6.2  # mm above the first units
+WORDS_OF_CELL = 0.9  # of a cell's width, so that neighbours do not touch
 PRINTED = 11.8  # pixels per mm at 300 dpi
 MOST_PIXELS = 3.0e6  # of all pictures together, so that an SVG stays below about 12 MB
 
@@ -206,21 +209,32 @@ def _framed(canvas: Canvas, x: float, y: float, cell: float, picture: np.ndarray
 
 
 def _column_words(canvas: Canvas, grid: Grid, layout: Layout, x: float, y: float) -> None:
-    letters = max(int(layout.cell / 1.25), 3)
-    for number, words in enumerate([grid.presented, *grid.columns]):
-        text = "\n".join(textwrap.wrap(words, letters, break_long_words=False))
-        weight = "normal" if number else "bold"
+    size = 6.5 if layout.cell > 11.0 else 6
+    texts = column_texts([grid.presented, *grid.columns], layout.cell, size)
+    for number, text in enumerate(texts):
         place = x + (number + 0.5) * layout.cell
-        canvas.text(
-            place,
-            y - 0.6,
-            text,
-            size=6.5 if layout.cell > 11.0 else 6,
-            ha="center",
-            va="bottom",
-            weight=weight,
-            linespacing=1.0,
-        )
+        weight = "normal" if number else "bold"
+        canvas.text(place, y - 0.6, text, size=size, ha="center", va="bottom", weight=weight, linespacing=1.0)
+
+
+def column_texts(words: Sequence[str], cell: float, size: float) -> list[str]:
+    """Break the words above columns into lines; where one would touch its neighbour, all before their numbers too.
+
+    Parameters
+    ----------
+    words : sequence of str
+    cell : float
+        Width of a column in mm.
+    size : float
+        Of the letters in points.
+    """
+    letters = max(int(cell / 1.25), 3)
+    texts = ["\n".join(textwrap.wrap(one, letters, break_long_words=False)) for one in words]
+    lines = [line for text in texts for line in text.split("\n") if line.strip()]
+    widest = max((TextPath((0, 0), line, size=size).get_extents().width * 25.4 / 72 for line in lines), default=0.0)
+    if widest <= WORDS_OF_CELL * cell:
+        return texts
+    return [re.sub(r"(?<=[A-Za-z])(?=\d)", "\n", text) for text in texts]
 
 
 def _row_words(canvas: Canvas, grid: Grid, layout: Layout, y: float) -> None:
