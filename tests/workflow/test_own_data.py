@@ -164,7 +164,7 @@ def test_from_the_folder_to_the_report(config, repository, bids):
     before = {path: path.stat().st_mtime_ns for path in bids.rglob("*")}
     text = (repository / "config/anna.yaml").read_text(encoding="utf-8")
     text = re.sub(r"layers: \[.*\]", f"layers: {LAYERS}", text)
-    text = re.sub("iterations: .*", "iterations: 8", text)
+    text = re.sub(r"(?m)^(\s+)iterations: .*", r"\1iterations: 8", text)
     text = re.sub("n_points: [0-9]+, tolerance: [0-9.]+", "n_points: 1000, tolerance: 0.01", text)
     (repository / "config/anna.yaml").write_text(text, encoding="utf-8")
     done = repository.snakemake("--cores", "2", configfile="config/anna.yaml")
