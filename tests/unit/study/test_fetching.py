@@ -14,7 +14,7 @@ from fmri2image.study.entries import EntryPattern
 ONE = {"subjects": ["01"]}
 GIVEN = {"acquire/stimuli/train/folder": "/pictures", "acquire/stimuli/test/folder": "/pictures"}
 REAL = ["ds000255", "ds001246", "ds001506", "ds001761"]
-PAPERS = ["paper-shen2019", "paper-shen2019-s3"]  # they take ds001506 and ds001246
+PAPERS = ["paper-end2end", "paper-shen2019", "paper-shen2019-s3"]  # they take ds001506 and ds001246
 # Raw runs of ds001246 as SPM has prepared them; masks as before.
 SPM = {
     "preprocess/engine": "derivatives",

@@ -80,7 +80,8 @@ def test_image_figures_read_the_files_of_their_models(whole):
     for figure, test in (("fig2a", "test"), ("fig3a", "shapes"), ("fig3d", "letters")):
         assert names(whole, figure) == [f"end2end/{source}_{test}" for source in everyone]
         assert [row["subject"] for row in whole.image_figures()[figure]["parts"][0]["rows"]] == ["01", "02", "03"]
-    assert names(whole, "fig4a") == [f"end2end-{n}/sub-01_roi-VC_sizes" for n in SIZES]
+    models = [*(f"end2end-{n}" for n in SIZES[:-1]), "end2end"]
+    assert names(whole, "fig4a") == [f"{model}/sub-01_roi-VC_sizes" for model in models]
     assert [one["label"] for one in whole.image_figures()["fig4a"]["parts"][0]["columns"]] == SIZES
     ablations = ["end2end", "end2end-no-image", "end2end-no-feature", "end2end-no-adversarial"]
     assert names(whole, "fig5a") == [f"{name}/sub-01_roi-VC_test" for name in ablations]

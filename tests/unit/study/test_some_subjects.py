@@ -106,7 +106,7 @@ def test_methods_that_train_have_a_figure_for_everyone_they_run_for():
     found = some()
     assert found.trains("end2end") and not found.trains("icnn-dgn")
     figures = found.training_figures()
-    assert len(figures) == 3 + 2 * 8 and set(figures) <= set(found.final_outputs())
+    assert len(figures) == 3 + 2 * 7 and set(figures) <= set(found.final_outputs())
     assert found.training_figures("01") == ["results/phantom-end2end/figures/training_end2end_sub-01_roi-VC.png"]
     here = wildcards(method="end2end", subject="01", roi="VC")
     assert found.training_states(here) == ["results/phantom-end2end/reconstruct/end2end/sub-01_roi-VC_fit-train.pt"]
