@@ -83,8 +83,9 @@ class Training:
         self._sheets: list[torch.Tensor] = []
         self._watch = Watch(self.steps)
         self._sheet_steps = settings.snapshot_steps(self.steps)
-        first = np.unique(pairs.shown.cpu().numpy(), return_index=True)[1][:SHEET_IMAGES]
-        self.sheet_trials = torch.as_tensor(first, device=device)
+        first = np.unique(pairs.shown.cpu().numpy(), return_index=True)[1]
+        spread = np.linspace(0, len(first) - 1, min(SHEET_IMAGES, len(first))).round().astype(int)
+        self.sheet_trials = torch.as_tensor(first[spread], device=device)  # images of many categories
         self._compile()
 
     def _compile(self) -> None:
