@@ -68,12 +68,7 @@ def draw_methods(table: pd.DataFrame, outputs: Sequence[str], settings: Mapping)
         ``primary``, ``simulated``, ``methods`` (those compared).
     """
     mine = table[table["roi"].isin([settings["primary"]["roi"], CEILING]) & table["method"].isin(settings["methods"])]
-    crowded = mine[mine["roi"] != CEILING].groupby("test")["method"].nunique().max() > MANY
-    _draw_panels(mine, "method", (lambda name: name) if crowded else _hyphenated, outputs, settings)
-
-
-def _hyphenated(name: str) -> str:
-    return name.replace("-", "-\n")
+    _draw_panels(mine, "method", lambda name: name.replace("-", "-\n"), outputs, settings)
 
 
 def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[str], settings: Mapping) -> None:
@@ -118,7 +113,7 @@ def _draw_panels(table: pd.DataFrame, by: str, label: object, outputs: Sequence[
             axes.set_ylim(lowest, 103)
             axes.set_yticks([50, 75, 100])
             axes.set_xlim(-0.6, len(categories[test]) - 0.4)
-            labels = [label(name) for name in categories[test]]
+            labels = [name if many else label(name) for name in categories[test]]
             axes.set_xticks(range(len(labels)), labels, size=6.5 if many else 7, rotation=90 if many else 0)
             axes.grid(axis="y", lw=0.4, color="0.9", zorder=0)
             axes.tick_params(axis="x", length=0)
