@@ -52,3 +52,14 @@ def no_proxy():
         patch.setenv("NO_PROXY", "127.0.0.1")
         patch.setenv("no_proxy", "127.0.0.1")
         yield
+
+
+@pytest.fixture
+def one_thread():
+    """Torch computes in one thread: sums over more of them may differ in the last bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

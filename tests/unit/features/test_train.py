@@ -24,20 +24,12 @@ from fmri2image.features.train import (
     train,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 NETWORK = {"name": "vgg-small", "size": 32, "widths": [4, 4, 4, 4, 4], "units": [8, 8, 72]}
 SETTINGS = TrainingSettings(
     network=NETWORK, seed=5, n_images=24, batch=8, steps=7, learning_rate=3e-3, weight_decay=0.01,
     image_weight=4.0, place_weight=1.0, feature_noise=0.3, pixel_noise=0.02, whitening=0.7,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums over threads may differ in the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_stopped_and_resumed_training_equals_an_uninterrupted_one(tmp_path):

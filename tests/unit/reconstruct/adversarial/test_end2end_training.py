@@ -19,16 +19,9 @@ from fmri2image.reconstruct.adversarial.training import Training
 from fmri2image.reconstruct.adversarial.watch import Watch, batch_spread
 from fmri2image.reconstruct.interface import Responses, Work, load_method, takes_work
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums over threads may differ in the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def training(**options: object) -> Training:

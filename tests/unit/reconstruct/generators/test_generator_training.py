@@ -27,6 +27,8 @@ from fmri2image.reconstruct.generators.adversary import Discriminator
 from fmri2image.reconstruct.generators.ship import quality, ship, upper_bounds
 from fmri2image.reconstruct.generators.train import GeneratorTraining, Training, latents, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WEIGHTS = WORKFLOW.parent / "resources" / "weights" / "vgg-small.safetensors"
 NETWORK = {"name": "vgg-small", "size": 32, "widths": [4, 4, 4, 4, 4], "units": [32, 24, 72], "seed": 1}
 # 3 × 2⁴ = 48 pixels, of which 32 are used.
@@ -38,15 +40,6 @@ SETTINGS = GeneratorTraining(
     image_weight=1.0, feature_weight=1.0, adversarial_weight=0.2, comparator=("conv2_2", "conv5_2"),
     discriminator=(4, 4, 6),
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums over threads may differ in the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
