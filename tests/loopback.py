@@ -150,6 +150,11 @@ class Loopback:
         rest = body[start - fault.shift : len(body) - fault.shift] if fault.shift else body[start:]
         self._send(handler, name, 206, headers, rest, fault)
 
+    def _count(self, name: str, n_bytes: int) -> None:
+        if n_bytes:
+            with self.lock:
+                self.sent[name] += n_bytes
+
     def _send(
         self, handler: BaseHTTPRequestHandler, name: str, status: int, headers: dict, body: bytes, fault: Fault
     ) -> None:
@@ -169,10 +174,14 @@ class Loopback:
             stop = min(end, at + PIECE)
             if fault.stall and not stalled:
                 stop = min(stop, max(fault.stall_at, at + 1))
-            handler.wfile.write(b"%x\r\n%s\r\n" % (stop - at, body[at:stop]) if fault.chunked else body[at:stop])
-            if status in (200, 206):
-                with self.lock:
-                    self.sent[name] += stop - at
+            # Counted before they go out: whoever has all of them may look at the count at once.
+            counted = stop - at if status in (200, 206) else 0
+            self._count(name, counted)
+            try:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (stop - at, body[at:stop]) if fault.chunked else body[at:stop])
+            except OSError:
+                self._count(name, -counted)
+                raise
             if fault.rate:
                 time.sleep((stop - at) / fault.rate)
             at = stop
